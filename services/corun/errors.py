@@ -1,0 +1,188 @@
+"""The errors that corun raises on purpose: each names what was wrong, with which value, and what to do.
+
+They know nothing of gRPC; `corun.plumbing.status` turns them into statuses by their reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+
+class CorunError(Exception):
+    """Base of all of them. `reason` is a name of `ErrorReason` in error_reason.proto without its prefix."""
+
+    reason: ClassVar[str] = "INTERNAL"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        field: str = "",
+        metadata: dict[str, str] | None = None,
+        retry_after_seconds: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.field = field
+        self.metadata = metadata or {}
+        self.retry_after_seconds = retry_after_seconds
+
+
+class InvalidField(CorunError):
+    """A field of a request breaks its rule."""
+
+    reason = "INVALID_FIELD"
+
+    def __init__(self, field: str, problem: str) -> None:
+        super().__init__(f"{field}: {problem}", field=field)
+
+
+class UnknownModel(CorunError):
+    """No source has a model of this name."""
+
+    reason = "UNKNOWN_MODEL"
+
+    def __init__(self, model_name: str, available: Sequence[str], *, field: str = "model_name") -> None:
+        known = ", ".join(available)
+        super().__init__(
+            f"{field}: there is no model {model_name!r}; available: {known}",
+            field=field,
+            metadata={"model_name": model_name, "available": known},
+        )
+
+
+class ModelRefused(CorunError):
+    """A model's file failed its checks."""
+
+    reason = "MODEL_REFUSED"
+
+    def __init__(self, model_name: str, problem: str) -> None:
+        super().__init__(f"model {model_name!r} is refused: {problem}", metadata={"model_name": model_name})
+
+
+class PlatformUnavailable(CorunError):
+    """No engine on this machine offers the platform."""
+
+    reason = "PLATFORM_UNAVAILABLE"
+
+    def __init__(self, platform: str, offered: Sequence[str], detail: str) -> None:
+        known = ", ".join(offered) or "none"
+        super().__init__(
+            f"platform: {platform!r} is not available here ({detail}); available: {known}",
+            field="platform",
+            metadata={"platform": platform, "offered": known},
+        )
+
+
+class ModelNotLoaded(CorunError):
+    """The model is in no lane."""
+
+    reason = "MODEL_NOT_LOADED"
+
+    def __init__(self, model_name: str) -> None:
+        super().__init__(
+            f"model_name: {model_name!r} is not loaded in any lane; nothing to unload",
+            field="model_name",
+            metadata={"model_name": model_name},
+        )
+
+
+class BrowserLost(CorunError):
+    """The browser died or stopped answering."""
+
+    reason = "BROWSER_LOST"
+
+    def __init__(self, cause: str) -> None:
+        super().__init__(f"the browser was lost: {cause}; try again", metadata={"cause": cause})
+        self.cause = cause
+
+
+class PoolFull(CorunError):
+    """No connection became free in time."""
+
+    reason = "POOL_FULL"
+
+    def __init__(self, *, max_connections: int, waited_seconds: float, retry_after_seconds: float) -> None:
+        super().__init__(
+            f"all {max_connections} connections stayed busy for {waited_seconds:.1f} s; try again later "
+            "or raise max_connections",
+            metadata={"max_connections": str(max_connections)},
+            retry_after_seconds=retry_after_seconds,
+        )
+
+
+class InferenceFailed(CorunError):
+    """The runtime in the browser refused to load or run a model."""
+
+    reason = "INFERENCE_FAILED"
+
+    def __init__(self, model_name: str, detail: str) -> None:
+        super().__init__(f"model {model_name!r} failed in the browser: {detail}", metadata={"model_name": model_name})
+
+
+class StepTimedOut(CorunError):
+    """The browser did not finish a step in its time."""
+
+    reason = "STEP_TIMED_OUT"
+
+    def __init__(self, step: str, seconds: float) -> None:
+        super().__init__(f"{step} did not finish within {seconds:g} s", metadata={"step": step})
+
+
+class ModelNeverObserved(CorunError):
+    """The predictor knows neither the model's graph nor a run of it."""
+
+    reason = "MODEL_NEVER_OBSERVED"
+
+    def __init__(self, model_name: str) -> None:
+        super().__init__(
+            f"nothing is known of model {model_name!r}: send its features (ListModels has them) or observe a run",
+            metadata={"model_name": model_name},
+        )
+
+
+class DatabaseLocked(CorunError):
+    """Another process holds the database."""
+
+    reason = "DATABASE_LOCKED"
+
+    def __init__(self, path: str, holder: str) -> None:
+        super().__init__(
+            f"the database {path} is held by {holder}: use that deployment with --target, or another db_path",
+            metadata={"path": path, "holder": holder},
+        )
+
+
+class DatabaseFailed(CorunError):
+    """The database refused a read or a write."""
+
+    reason = "DATABASE_FAILED"
+
+    def __init__(self, path: str, detail: str) -> None:
+        super().__init__(f"the database {path} failed: {detail}", metadata={"path": path})
+
+
+class ExecutionConflict(CorunError):
+    """An id is on record with other figures."""
+
+    reason = "EXECUTION_CONFLICT"
+
+    def __init__(self, execution_id: str) -> None:
+        super().__init__(
+            f"execution.execution_id: {execution_id!r} is on record with other figures",
+            field="execution.execution_id",
+            metadata={"execution_id": execution_id},
+        )
+
+
+class PeerUnavailable(CorunError):
+    """A service that this one needs did not answer."""
+
+    reason = "PEER_UNAVAILABLE"
+
+    def __init__(self, service: str, target: str, detail: str) -> None:
+        super().__init__(
+            f"the {service} at {target} does not answer ({detail}); is it running?",
+            metadata={"service": service, "target": target},
+        )

@@ -1,0 +1,43 @@
+"""Channels to corun's services, with the same limits everywhere."""
+
+from __future__ import annotations
+
+import json
+
+import grpc
+
+from corun.plumbing.server import MAX_MESSAGE_BYTES
+
+# Only UNAVAILABLE is worth repeating blindly: the call never reached a handler or the handler said so.
+_SERVICE_CONFIG = json.dumps(
+    {
+        "methodConfig": [
+            {
+                "name": [{}],
+                "retryPolicy": {
+                    "maxAttempts": 3,
+                    "initialBackoff": "0.1s",
+                    "maxBackoff": "1s",
+                    "backoffMultiplier": 3,
+                    "retryableStatusCodes": ["UNAVAILABLE"],
+                },
+            }
+        ]
+    }
+)
+
+CHANNEL_OPTIONS: list[tuple[str, str | int]] = [
+    ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.service_config", _SERVICE_CONFIG),
+]
+
+
+def open_channel(target: str) -> grpc.aio.Channel:
+    """An asyncio channel to HOST:PORT; it connects on first use. The caller closes it."""
+    return grpc.aio.insecure_channel(target, options=CHANNEL_OPTIONS)
+
+
+def open_sync_channel(target: str) -> grpc.Channel:
+    """A blocking channel to HOST:PORT; it connects on first use. The caller closes it."""
+    return grpc.insecure_channel(target, options=CHANNEL_OPTIONS)

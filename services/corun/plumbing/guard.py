@@ -1,0 +1,88 @@
+"""The one interceptor around every RPC: rules before the handler, statuses for whatever it raises."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, NoReturn
+
+import grpc
+import structlog
+from google.protobuf.message import Message
+from grpc_status import rpc_status
+
+from corun.errors import CorunError
+from corun.plumbing.rules import broken_rules
+from corun.plumbing.status import RemoteError, make_status, status_of
+
+_log = structlog.get_logger(__name__)
+
+Handler = grpc.RpcMethodHandler[Any, Any]
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class Guard(grpc.aio.ServerInterceptor):
+    """Refuses requests that break their rules, and turns exceptions into statuses. No traceback leaves."""
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> Handler | None:
+        """Wraps the handler of one call; streams of requests (reflection, health) pass through."""
+        handler = await continuation(handler_call_details)
+        method = handler_call_details.method
+        if handler is None or handler.request_streaming or not method.startswith("/corun."):
+            return handler
+        if handler.response_streaming:
+            return grpc.unary_stream_rpc_method_handler(
+                _guarded_stream(handler.unary_stream, method),
+                request_deserializer=handler.request_deserializer,
+                response_serializer=handler.response_serializer,
+            )
+        return grpc.unary_unary_rpc_method_handler(
+            _guarded_call(handler.unary_unary, method),
+            request_deserializer=handler.request_deserializer,
+            response_serializer=handler.response_serializer,
+        )
+
+
+def _guarded_call(call: Any, method: str) -> Any:
+    async def guarded(request: Message, context: Context) -> Any:
+        await _refuse_broken(request, context)
+        try:
+            return await call(request, context)
+        except Exception as error:
+            await _abort(error, method, context)
+
+    return guarded
+
+
+def _guarded_stream(stream: Any, method: str) -> Any:
+    async def guarded(request: Message, context: Context) -> AsyncIterator[Any]:
+        await _refuse_broken(request, context)
+        try:
+            async for response in stream(request, context):
+                yield response
+        except Exception as error:
+            await _abort(error, method, context)
+
+    return guarded
+
+
+async def _refuse_broken(request: Message, context: Context) -> None:
+    violations = broken_rules(request)
+    if violations:
+        message = "; ".join(f"{each.field}: {each.description}".removeprefix(": ") for each in violations)
+        status = make_status("INVALID_FIELD", message, violations=violations)
+        await context.abort_with_status(rpc_status.to_status(status))
+
+
+async def _abort(error: Exception, method: str, context: Context) -> NoReturn:
+    if isinstance(error, grpc.aio.AbortError):
+        raise error
+    if isinstance(error, CorunError | RemoteError):
+        status = status_of(error)
+    else:
+        _log.exception("call failed", method=method)
+        status = make_status("INTERNAL", f"internal error in {method}: {type(error).__name__}; the server's log has it")
+    await context.abort_with_status(rpc_status.to_status(status))

@@ -1,0 +1,49 @@
+"""Checks requests against the rules written in the protos, and words what is broken for people."""
+
+from __future__ import annotations
+
+from google.protobuf.message import Message
+from protovalidate import Validator
+
+from corun.plumbing.status import Violation
+
+_validator = Validator()
+
+
+def broken_rules(message: Message) -> list[Violation]:
+    """Every field of `message` that breaks its rule; empty when all is well."""
+    found = []
+    for violation in _validator.collect_violations(message):
+        elements = list(violation.proto.field.elements) if violation.proto.field else []
+        names = [element.field_name for element in elements]
+        path = ".".join(
+            element.field_name + (f"[{element.subscript.value}]" if element.subscript is not None else "")
+            for element in elements
+        )
+        description = _in_words(violation.proto.message, violation.field_value, _enum_names(message, names))
+        found.append(Violation(path, description))
+    return found
+
+
+def _enum_names(message: Message, names: list[str]) -> list[str]:
+    """Allowed values of the enum field that `names` lead to; empty when it is no enum."""
+    descriptor = message.DESCRIPTOR
+    for depth, name in enumerate(names):
+        field = descriptor.fields_by_name.get(name)
+        if field is None:
+            break
+        if depth == len(names) - 1 and field.enum_type is not None:
+            return [value.name for value in field.enum_type.values if value.number != 0]
+        if field.message_type is None:
+            break
+        descriptor = field.message_type
+    return []
+
+
+def _in_words(rule: str, value: object, allowed: list[str]) -> str:
+    words = rule
+    if isinstance(value, str | int | float) and not isinstance(value, bool):
+        words += f"; received {value!r}"
+    if allowed:
+        words += "; allowed: " + ", ".join(allowed)
+    return words
