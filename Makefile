@@ -1,0 +1,52 @@
+# Two targets are all a newcomer needs: `make demo` and `make test`. Each installs what it misses.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/installed
+MODELS := bert-base-uncased:4,vit-base-patch16-224:1,whisper-tiny:1
+
+.PHONY: help setup models demo test check bench format clean
+
+help:
+	@echo "make demo    run three models together in a browser, prediction beside measurement"
+	@echo "make test    all tests, with real browsers"
+	@echo "make check   linters and types"
+	@echo "make bench   measured speed, as ratios"
+
+demo: setup models
+	$(BIN)/corun run --models $(MODELS) --platform wasm
+
+test: setup models
+	$(BIN)/pytest
+
+check: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	cd protos && ../$(BIN)/buf lint
+	cd services/corun/resource_pool/page && npm run --silent check
+
+bench: setup models
+	$(BIN)/python -m tests.bench
+
+format: setup
+	$(BIN)/ruff check --fix --exit-zero .
+	$(BIN)/ruff format .
+
+setup: $(STAMP)
+
+models: $(STAMP)
+	$(BIN)/corun models --install
+
+$(STAMP): pyproject.toml protos/hatch_build.py $(wildcard protos/corun/v1/*.proto) \
+		$(wildcard services/corun/resource_pool/page/src/*) services/corun/resource_pool/page/package-lock.json
+	deploy/install-system-packages.sh
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) services/corun/v1 services/buf services/corun/resource_pool/page/dist \
+		services/corun/resource_pool/page/node_modules

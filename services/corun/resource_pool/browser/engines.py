@@ -1,0 +1,75 @@
+"""The kinds of browser that the pool can start: data, and the command line each needs."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+# Keeps the browser off the network: nothing it would fetch by itself helps a model run.
+_QUIET = (
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-quic",
+)
+# Without these, after some GPU process crashes WebGPU stays away while the browser looks healthy.
+_GPU_SURVIVES_CRASHES = ("--disable-gpu-process-crash-limit", "--disable-domain-blocking-for-3d-apis")
+_WEBGPU = ("--enable-unsafe-webgpu",)
+_SOFTWARE_WEBGPU = ("--use-webgpu-adapter=swiftshader",)
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """A kind of browser.
+
+    Attributes:
+        name: As in results and requests.
+        platforms: Platforms worth trying in it; what works is found out by trying.
+        executables: Names or paths of its executable, the preferred first.
+        how_to_get: What to do when it is missing.
+        arguments: Its command line on this machine.
+    """
+
+    name: str
+    platforms: tuple[str, ...]
+    executables: tuple[str, ...]
+    how_to_get: str
+    arguments: Callable[[], tuple[str, ...]]
+
+    def executable(self) -> Path | None:
+        """Where it is installed, or None."""
+        for candidate in self.executables:
+            found = shutil.which(candidate)
+            if found:
+                return Path(found)
+        return None
+
+
+def has_gpu() -> bool:
+    """True when the machine has a graphics device that a browser could use."""
+    return Path("/dev/dri").is_dir()
+
+
+def runs_sandboxed() -> bool:
+    """Chromium's own sandbox refuses to work for root."""
+    return os.geteuid() != 0
+
+
+def _chromium_arguments() -> tuple[str, ...]:
+    software = () if has_gpu() else _SOFTWARE_WEBGPU
+    return (*_QUIET, *_GPU_SURVIVES_CRASHES, *_WEBGPU, *software)
+
+
+CHROMIUM = Engine(
+    name="chromium",
+    platforms=("wasm", "webgpu"),
+    executables=("chromium", "chromium-browser"),
+    how_to_get="install the package chromium (Debian: apt install chromium)",
+    arguments=_chromium_arguments,
+)
+
+ENGINES = (CHROMIUM,)

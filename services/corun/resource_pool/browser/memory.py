@@ -1,0 +1,69 @@
+"""How much memory a browser's processes use while a plan runs."""
+
+from __future__ import annotations
+
+import threading
+import time
+from types import TracebackType
+from typing import Self
+
+import psutil
+
+from corun.resource_pool.browser import processes
+from corun.resource_pool.core.measurement import MemoryPeak
+
+MB = 1_000_000
+_TREE_REFRESH_SECONDS = 1.0
+
+
+class MemorySampler:
+    """Samples the proportional set size of a browser's process tree in a thread while its context is open.
+
+    Reading it makes the kernel walk the page tables of the process, so each pause is at least ten times as
+    long as the reading took: watching costs at most a tenth of one core.
+
+    Args:
+        main: The browser's main process.
+        interval_seconds: Shortest pause between two samples.
+    """
+
+    def __init__(self, main: psutil.Process, *, interval_seconds: float) -> None:
+        self._main = main
+        self._interval_seconds = interval_seconds
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="memory-sampler", daemon=True)
+        self._peak_bytes = 0
+        self._times: list[float] = []
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def peak_over(self, idle_mb: float) -> MemoryPeak:
+        """The peak over the browser's idle size, never below 0. Call it when the context is closed."""
+        count = len(self._times)
+        interval = (self._times[-1] - self._times[0]) / (count - 1) if count > 1 else self._interval_seconds
+        return MemoryPeak(max(0.0, self._peak_bytes / MB - idle_mb), count, interval * 1000)
+
+    def _watch(self) -> None:
+        identifiers: list[int] = []
+        refreshed = -_TREE_REFRESH_SECONDS
+        while True:
+            begin = time.monotonic()
+            if begin - refreshed >= _TREE_REFRESH_SECONDS:
+                identifiers = [process.pid for process in processes.tree(self._main)]
+                refreshed = begin
+            self._peak_bytes = max(self._peak_bytes, processes.proportional_set_size(identifiers))
+            self._times.append(begin)
+            cost = time.monotonic() - begin
+            # A last sample is taken after the end, so that even the shortest plan has one from its end.
+            if self._ended.is_set() or self._ended.wait(max(self._interval_seconds, 10 * cost)):
+                break
+        self._peak_bytes = max(self._peak_bytes, processes.proportional_set_size(identifiers))
+        self._times.append(time.monotonic())

@@ -1,0 +1,88 @@
+"""What happens while a plan is carried out, in the order in which it does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from corun.resource_pool.core.measurement import Figures, MemoryPeak, TimedRun
+
+
+@dataclass(frozen=True, slots=True)
+class Leased:
+    """A browser was granted."""
+
+    connection_id: str
+    engine: str
+    adapter: str
+    software_adapter: bool
+    queue_time_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class ModelLoaded:
+    """A model is in its lane; `load_time_ms` is 0 when it was there before."""
+
+    model_name: str
+    lane: int
+    load_time_ms: float
+    weights_origin: str
+    already_loaded: bool
+
+
+@dataclass(frozen=True, slots=True)
+class WarmedUp:
+    """First runs, which compile, are done."""
+
+    warmup_time_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted:
+    """A run was dispatched."""
+
+    iteration: int
+    stage: int
+    run: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunFinished:
+    """A run's result is available."""
+
+    timed: TimedRun
+
+
+@dataclass(frozen=True, slots=True)
+class IterationFinished:
+    """All stages of an iteration are done."""
+
+    iteration: int
+    latency_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Retried:
+    """The browser was lost; the plan starts over in another."""
+
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """The plan is done. Times are milliseconds."""
+
+    figures: Figures
+    iteration_latencies_ms: tuple[float, ...]
+    runs: tuple[TimedRun, ...]
+    memory: MemoryPeak
+    queue_time_ms: float
+    load_time_ms: float
+    warmup_time_ms: float
+    engine: str
+    adapter: str
+    software_adapter: bool
+    weights_origins: dict[str, str]
+    retry_count: int
+
+
+Event = Leased | ModelLoaded | WarmedUp | RunStarted | RunFinished | IterationFinished | Retried | Measured

@@ -1,0 +1,103 @@
+"""Which browser carries out what: a pure choice over a snapshot of the pool."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from corun.resource_pool.core.plan import LaneNeed
+
+
+@dataclass(frozen=True, slots=True)
+class LaneView:
+    """A lane as it is: identity, platform, threads, models loaded."""
+
+    lane_id: str
+    platform: str
+    width: int
+    model_names: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionView:
+    """A browser as it is. `last_used` is a monotonic time; only a ready one can be given away."""
+
+    connection_id: str
+    ready: bool
+    lanes: tuple[LaneView, ...]
+    last_used: float
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """What to do: use `connection_id` (None: open a browser), close these lanes first, and put each need
+    into the lane of the same position (None: open one)."""
+
+    connection_id: str | None
+    lanes_to_close: tuple[str, ...]
+    lane_ids: tuple[str | None, ...]
+
+
+def place(
+    needs: tuple[LaneNeed, ...],
+    *,
+    platform: str,
+    connections: Sequence[ConnectionView],
+    model_sizes: Mapping[str, int],
+    may_open: bool,
+    exclusive: bool,
+) -> Placement | None:
+    """Chooses the browser that needs the least preparation; None when all are busy and none may be opened.
+
+    With `exclusive` the browser ends up holding these needs and nothing else, so that its memory is that of
+    the plan; otherwise what it holds besides stays. A browser that would have to give something up comes
+    after opening a new one, and among such the least recently used goes first.
+    """
+    options = [
+        (_fit(needs, platform, connection, exclusive=exclusive), connection)
+        for connection in connections
+        if connection.ready
+    ]
+    keeping = [option for option in options if not option[0].lanes_to_close]
+    if keeping:
+        best, connection = min(keeping, key=lambda option: _missing_bytes(needs, *option, sizes=model_sizes))
+        holds_something = any(lane_id is not None for lane_id in best.lane_ids)
+        if holds_something or not connection.lanes or not may_open:
+            return best
+    if may_open:
+        return Placement(None, (), (None,) * len(needs))
+    if options:
+        return min(options, key=lambda option: option[1].last_used)[0]
+    return None
+
+
+def _fit(needs: tuple[LaneNeed, ...], platform: str, connection: ConnectionView, *, exclusive: bool) -> Placement:
+    free = list(connection.lanes)
+    lane_ids: list[str | None] = []
+    for need in needs:
+        usable = [lane for lane in free if _serves(lane, need, platform, exclusive=exclusive)]
+        if not usable:
+            lane_ids.append(None)
+            continue
+        best = max(usable, key=lambda lane: len(lane.model_names & need.model_names))
+        free.remove(best)
+        lane_ids.append(best.lane_id)
+    to_close = tuple(lane.lane_id for lane in free) if exclusive else ()
+    return Placement(connection.connection_id, to_close, tuple(lane_ids))
+
+
+def _serves(lane: LaneView, need: LaneNeed, platform: str, *, exclusive: bool) -> bool:
+    # A lane's WebAssembly memory never shrinks, so an exclusive need cannot take a lane that held more.
+    fits = lane.platform == platform and lane.width == need.width
+    return fits and (not exclusive or lane.model_names <= need.model_names)
+
+
+def _missing_bytes(
+    needs: tuple[LaneNeed, ...], fit: Placement, connection: ConnectionView, *, sizes: Mapping[str, int]
+) -> int:
+    held = {lane.lane_id: lane.model_names for lane in connection.lanes}
+    return sum(
+        sizes[name]
+        for need, lane_id in zip(needs, fit.lane_ids, strict=True)
+        for name in need.model_names - (held[lane_id] if lane_id is not None else frozenset())
+    )
