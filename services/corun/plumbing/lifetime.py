@@ -30,24 +30,26 @@ async def until_signalled() -> None:
 
 def run_service(
     name: str,
-    read_settings: Callable[[], SettingsT],
+    settings_class: type[SettingsT],
     build: Callable[[SettingsT], AbstractAsyncContextManager[Service]],
 ) -> None:
     """Runs one service until it is asked to end. What stops it from starting is one line and exit code 1."""
     configure_logs(verbose=False)
     try:
-        asyncio.run(_serve(name, read_settings(), build))
+        asyncio.run(_serve(name, settings_class(), build))
     except (CorunError, OSError) as error:
         sys.exit(f"{name}: {error}")
     except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
-        sys.exit(f"{name}: bad settings: {problems}")
+        prefix = settings_class.model_config.get("env_prefix", "")
+        problems = [f"{prefix}{'_'.join(map(str, each['loc'])).upper()}: {each['msg']}" for each in error.errors()]
+        sys.exit(f"{name}: {'; '.join(problems)}")
 
 
 async def _serve(
     name: str, settings: SettingsT, build: Callable[[SettingsT], AbstractAsyncContextManager[Service]]
 ) -> None:
+    signalled = asyncio.create_task(until_signalled())  # first: whoever reads the line below may signal at once
     server = Server(host=settings.host, port=settings.port, grace_seconds=settings.grace_seconds)
     async with build(settings) as service, server.serving([service]):
         print(f"{name} listening on {server.address}", flush=True)  # noqa: T201  (the process's one announcement)
-        await until_signalled()
+        await signalled

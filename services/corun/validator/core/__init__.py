@@ -1,0 +1,1 @@
+"""What the validator decides, free of databases and wires."""

@@ -1,0 +1,59 @@
+"""How far a prediction is from its measurement."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from corun.errors import InvalidField
+from corun.validator.core.records import Performance
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorRates:
+    """Relative errors, 0.15 meaning 15 %. None where a figure has no error."""
+
+    latency: float | None = None
+    throughput: float | None = None
+    memory: float | None = None
+
+    def within(self, threshold: float) -> bool:
+        """True when no error is over `threshold`."""
+        return all(rate is None or rate <= threshold for rate in (self.latency, self.throughput, self.memory))
+
+
+def error_rate(predicted: float, measured: float) -> float | None:
+    """abs(predicted - measured) / measured; None where `measured` is 0, against which nothing can be relative.
+
+    Infinite where the quotient is beyond floating point.
+    """
+    if measured == 0:
+        return None
+    return abs(predicted - measured) / measured
+
+
+def error_rates(predicted: Performance, measured: Performance) -> ErrorRates:
+    """The errors of one validation.
+
+    Raises:
+        InvalidField: when a measured figure is so small that its error is not finite.
+    """
+    return ErrorRates(
+        latency=_finite_rate("latency_ms", predicted.latency_ms, measured.latency_ms),
+        throughput=_finite_rate(
+            "throughput_items_per_second",
+            predicted.throughput_items_per_second,
+            measured.throughput_items_per_second,
+        ),
+        memory=_finite_rate("memory_mb", predicted.memory_mb, measured.memory_mb),
+    )
+
+
+def _finite_rate(figure: str, predicted: float, measured: float) -> float | None:
+    rate = error_rate(predicted, measured)
+    if rate is not None and not math.isfinite(rate):
+        raise InvalidField(
+            f"execution.measured.{figure}",
+            f"{measured!r} is too small for an error against the predicted {predicted!r}; check the units",
+        )
+    return rate

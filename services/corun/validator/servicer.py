@@ -1,0 +1,80 @@
+"""ValidatorService: message to record to message."""
+
+from __future__ import annotations
+
+import asyncio
+
+from corun.errors import InvalidField
+from corun.v1 import validator_service_pb2 as pb
+from corun.v1 import validator_service_pb2_grpc
+from corun.validator.converters import (
+    metrics_message,
+    platform_name,
+    rates_message,
+    strategy_name,
+    to_comparison,
+    to_execution,
+)
+from corun.validator.core.metrics import Selection
+from corun.validator.store import Store
+
+
+class ValidatorServicer(validator_service_pb2_grpc.ValidatorServiceServicer):
+    """Answers from a store.
+
+    Args:
+        store: Stays the caller's to close.
+        error_threshold: Largest acceptable error where a request gives none.
+        recent_count: How many validations are recent where a request does not say.
+    """
+
+    def __init__(self, store: Store, *, error_threshold: float, recent_count: int) -> None:
+        self._store = store
+        self._error_threshold = error_threshold
+        self._recent_count = recent_count
+
+    async def RecordExecution(self, request: pb.RecordExecutionRequest, _context: object) -> pb.RecordExecutionResponse:
+        """Puts an execution on record."""
+        # In a thread: an execution may have 100,000 runs.
+        execution = await asyncio.to_thread(to_execution, request.execution)
+        recorded = await self._store.record_execution(execution)
+        return pb.RecordExecutionResponse(
+            newly_recorded=recorded.newly_recorded, execution_count=recorded.execution_count
+        )
+
+    async def ValidatePrediction(
+        self, request: pb.ValidatePredictionRequest, _context: object
+    ) -> pb.ValidatePredictionResponse:
+        """Puts the errors of a prediction on record."""
+        execution = await asyncio.to_thread(to_execution, request.execution)
+        if execution.predicted is None:
+            raise InvalidField("execution.predicted", "is required: there is nothing to validate without a prediction")
+        recorded = await self._store.record_validation(execution, execution.predicted)
+        threshold = request.error_threshold if request.HasField("error_threshold") else self._error_threshold
+        return pb.ValidatePredictionResponse(
+            errors=rates_message(recorded.errors),
+            within_threshold=recorded.errors.within(threshold),
+            validation_count=recorded.validation_count,
+        )
+
+    async def RecordOptimizationImpact(
+        self, request: pb.RecordOptimizationImpactRequest, _context: object
+    ) -> pb.RecordOptimizationImpactResponse:
+        """Puts a comparison of strategies on record."""
+        count = await self._store.record_comparison(to_comparison(request))
+        return pb.RecordOptimizationImpactResponse(comparison_count=count)
+
+    async def GetValidationMetrics(
+        self, request: pb.GetValidationMetricsRequest, _context: object
+    ) -> pb.GetValidationMetricsResponse:
+        """Sums up what is on record."""
+        selection = Selection(
+            platform=platform_name(request.platform) if request.platform else None,
+            strategy=strategy_name(request.strategy) if request.strategy else None,
+            recent_count=request.recent_count if request.HasField("recent_count") else self._recent_count,
+        )
+        return metrics_message(
+            await self._store.metrics(selection),
+            error_threshold=self._error_threshold,
+            database_path=str(self._store.path),
+        )
