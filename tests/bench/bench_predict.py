@@ -12,6 +12,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import grpc
 from corun.plumbing.channel import open_channel
@@ -20,6 +21,9 @@ from corun.predictor.build import build
 from corun.predictor.config import Settings
 from corun.v1 import core_pb2, predictor_service_pb2
 from corun.v1.predictor_service_pb2_grpc import PredictorServiceStub
+
+if TYPE_CHECKING:
+    from corun.v1.predictor_service_pb2_grpc import PredictorServiceAsyncStub
 from rich.console import Console
 from rich.table import Table
 
@@ -31,6 +35,7 @@ ENVIRONMENT = predictor_service_pb2.ExecutionEnvironment(
 )
 
 Call = Callable[[], Awaitable[object]]
+Figures = dict[str, dict[str, float]]
 
 
 @asynccontextmanager
@@ -41,12 +46,12 @@ async def empty_server() -> AsyncIterator[Call]:
         return b""
 
     server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
-    handlers = {"Call": grpc.unary_unary_rpc_method_handler(answer)}
+    handlers: dict[str, grpc.RpcMethodHandler[bytes, bytes]] = {"Call": grpc.unary_unary_rpc_method_handler(answer)}
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("bench.Empty", handlers),))
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     async with open_channel(f"127.0.0.1:{port}") as channel:
-        call = channel.unary_unary("/bench.Empty/Call")
+        call: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary("/bench.Empty/Call")
         yield lambda: call(b"", timeout=TIMEOUT_SECONDS)
     await server.stop(0)
 
@@ -59,11 +64,13 @@ async def predict_calls(folder: Path) -> AsyncIterator[dict[str, Call]]:
     async with build(settings) as service, server.serving([service]), open_channel(server.address) as channel:
         stub = PredictorServiceStub(channel)
         await stub.Observe(observations(), timeout=TIMEOUT_SECONDS)
-        requests = {f"Predict, {count} models": request(count) for count in MODEL_COUNTS}
-        yield {
-            name: lambda message=message: stub.Predict(message, timeout=TIMEOUT_SECONDS)
-            for name, message in requests.items()
-        }
+        yield {f"Predict, {count} models": predict_call(stub, count) for count in MODEL_COUNTS}
+
+
+def predict_call(stub: PredictorServiceAsyncStub, model_count: int) -> Call:
+    """A call of Predict for so many models."""
+    message = request(model_count)
+    return lambda: stub.Predict(message, timeout=TIMEOUT_SECONDS)
 
 
 def observations() -> predictor_service_pb2.ObserveRequest:
@@ -103,7 +110,7 @@ async def timed(call: Call) -> float:
     return (time.perf_counter() - start) * 1000
 
 
-async def measure() -> dict[str, dict[str, float]]:
+async def measure() -> Figures:
     """Milliseconds (p50, p99) of every kind of call and their ratios to the empty one, taken in turn."""
     with tempfile.TemporaryDirectory() as folder:
         async with empty_server() as empty, predict_calls(Path(folder)) as calls:
@@ -126,14 +133,19 @@ def percentile_99(times: list[float]) -> float:
     return statistics.quantiles(times, n=100)[98]
 
 
-def main() -> dict[str, dict[str, float]]:
+async def bench() -> Figures:
     """Measures, prints the table and gives its figures."""
-    figures = asyncio.run(measure())
+    figures = await measure()
     table = Table("call", "p50 ms", "p99 ms", "p50 / empty", "p99 / empty", title=f"{ROUNDS} calls of each, in turn")
     for name, each in figures.items():
         table.add_row(name, *(f"{each[key]:.2f}" for key in ("p50_ms", "p99_ms", "p50_ratio", "p99_ratio")))
     Console().print(table)
     return figures
+
+
+def main() -> Figures:
+    """The benchmark on an event loop of its own."""
+    return asyncio.run(bench())
 
 
 if __name__ == "__main__":

@@ -1,0 +1,1 @@
+"""Predicts what a workload will cost under each strategy, from observed runs and from graphs."""

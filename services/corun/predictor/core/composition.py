@@ -1,0 +1,85 @@
+"""What a plan costs, out of the solo times of its runs and what they share."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from corun.predictor.core.interval import NOISE_FLOOR, Estimate, estimate
+from corun.predictor.core.knowledge import Knowledge
+from corun.predictor.core.memory import PlanMemory, plan_memory
+from corun.predictor.core.planner import Plan, PlannedRun
+from corun.predictor.core.sharing import Machine, SharedRun, makespan
+from corun.predictor.core.solo import SoloTime
+from corun.predictor.core.workload import Environment
+
+# Handing a run to its lane and taking the result over a local socket, milliseconds.
+DISPATCH_MS = 1.0
+# How wrong the time added by sharing may be, as a share of it.
+_CONTENTION_ERROR = 0.5
+# Errors of different stages have half of their variance in common: the machine's mood, the rates.
+_COMMON_VARIANCE = 0.5
+
+SoloTimes = Callable[[PlannedRun, int], SoloTime]
+
+
+@dataclass(frozen=True, slots=True)
+class Composition:
+    """The explained cost of a plan.
+
+    `solo_ms` is the sum over stages of the longest solo run, `contention_ms` what sharing adds, `dispatch_ms`
+    the hand-over; they add up to the latency. `log_sigma` is the standard deviation of the latency's logarithm.
+    `solo_times` are in the order of the plan's stages.
+    """
+
+    solo_ms: float
+    contention_ms: float
+    dispatch_ms: float
+    log_sigma: float
+    memory: PlanMemory
+    solo_times: tuple[SoloTime, ...]
+
+    @property
+    def latency(self) -> Estimate:
+        """From dispatch of the first run to the last result, milliseconds."""
+        return estimate(self.solo_ms + self.contention_ms + self.dispatch_ms, self.log_sigma)
+
+    @property
+    def memory_mb(self) -> Estimate:
+        """Peak over the idle browser, megabytes."""
+        return estimate(self.memory.total_mb, self.memory.log_sigma)
+
+
+def compose(plan: Plan, environment: Environment, knowledge: Knowledge, solo_times: SoloTimes) -> Composition:
+    """The cost of `plan`; `solo_times` gives the solo time of a run in a lane of a width."""
+    calibration = knowledge.calibration(environment.place)
+    machine = Machine(environment.core_count, calibration.contention, calibration.rates.one_device)
+    stages = [[solo_times(run, plan.lane_widths[run.lane]) for run in stage.runs] for stage in plan.stages]
+    spans = [_span(stage, machine) for stage in stages]
+    longest = sum(max(solo.time_ms for solo in stage) for stage in stages)
+    busy = sum(span for span, _ in spans)
+    dispatch = DISPATCH_MS * sum(map(len, stages))
+    contention_error = _CONTENTION_ERROR * (busy - longest)
+    spread = math.hypot(_summed_error([error for _, error in spans]), contention_error) / (busy + dispatch)
+    return Composition(
+        solo_ms=longest,
+        contention_ms=busy - longest,
+        dispatch_ms=dispatch,
+        log_sigma=max(NOISE_FLOOR, spread),
+        memory=plan_memory(knowledge, environment.place, plan),
+        solo_times=tuple(solo for stage in stages for solo in stage),
+    )
+
+
+def _span(stage: Sequence[SoloTime], machine: Machine) -> tuple[float, float]:
+    """The makespan of a stage and its standard error, milliseconds, with the runs' errors going the same way."""
+    span = makespan([SharedRun(solo.time_ms, solo.lane_width) for solo in stage], machine)
+    slow = [SharedRun(solo.time_ms * math.exp(solo.log_sigma), solo.lane_width) for solo in stage]
+    return span, span * math.log(makespan(slow, machine) / span)
+
+
+def _summed_error(errors: Sequence[float]) -> float:
+    alone = (1 - _COMMON_VARIANCE) * sum(error**2 for error in errors)
+    together = _COMMON_VARIANCE * sum(errors) ** 2
+    return math.sqrt(alone + together)

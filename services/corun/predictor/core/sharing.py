@@ -1,0 +1,64 @@
+"""Runs of one stage sharing cores, memory bandwidth or one device, finishing one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+# Concurrent runs beyond which another one only waits its turn instead of fighting for caches and bandwidth.
+_CROWDED = 8
+
+
+@dataclass(frozen=True, slots=True)
+class SharedRun:
+    """A run as the others feel it: its time alone in milliseconds, and the threads of its lane."""
+
+    solo_ms: float
+    lane_width: int
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What runs share.
+
+    Attributes:
+        core_count: Cores that lanes may use.
+        contention: What each further concurrent run adds to the time of all (memory bandwidth, caches), as a share.
+        one_device: True where runs share one device, such as a GPU, instead of cores.
+    """
+
+    core_count: int
+    contention: float
+    one_device: bool = False
+
+    def stretch(self, lane_widths: Sequence[int]) -> float:
+        """How many times slower than alone each run goes while lanes of these widths are busy, at least 1."""
+        crowd = 1 + self.contention * (min(len(lane_widths), _CROWDED) - 1)
+        if self.one_device:
+            return len(lane_widths) * crowd
+        # A lane wider than the machine was no faster alone, so it demands no more than there is.
+        demand = sum(min(width, self.core_count) for width in lane_widths)
+        return max(1.0, demand / self.core_count) * crowd
+
+
+def finish_times(runs: Sequence[SharedRun], machine: Machine) -> list[float]:
+    """When each run finishes, milliseconds after all started together, in the order given.
+
+    Processor sharing (Kleinrock 1967): all runs are stretched alike, so they finish in the order of their solo
+    times, and whenever one does the others speed up.
+    """
+    finished = [0.0] * len(runs)
+    active = sorted(range(len(runs)), key=lambda index: runs[index].solo_ms)
+    now, progress = 0.0, 0.0
+    while active:
+        first = active[0]
+        now += (runs[first].solo_ms - progress) * machine.stretch([runs[index].lane_width for index in active])
+        progress = runs[first].solo_ms
+        finished[first] = now
+        active.pop(0)
+    return finished
+
+
+def makespan(runs: Sequence[SharedRun], machine: Machine) -> float:
+    """When the last run finishes, milliseconds; at least one run."""
+    return max(finish_times(runs, machine))

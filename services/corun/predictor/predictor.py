@@ -1,0 +1,96 @@
+"""Predicting and learning with what is known at the moment, and keeping what is learnt."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Self
+
+import structlog
+
+from corun.predictor.core.knowledge import Knowledge
+from corun.predictor.core.observation import GraphFeatures, Lesson
+from corun.predictor.core.prediction import Prediction, predict
+from corun.predictor.core.workload import Environment, Workload
+from corun.predictor.journal import Journal
+from corun.predictor.lines import Entry
+
+_log = structlog.get_logger(__name__)
+
+# Generation of the cost model: another one predicts differently from the same lessons.
+_GENERATION = 1
+
+
+class Predictor:
+    """Holds one immutable `Knowledge` at a time: predictions read it without waiting, learning replaces it.
+
+    Making it reads the journal, which blocks. The journal is borrowed: whoever opened it closes it, after this
+    context was left.
+    """
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        entries = journal.read()
+        self._number = max((entry.version for entry in entries), default=0)
+        self._knowledge = Knowledge().learned([entry.lesson for entry in entries])
+        self._turn = asyncio.Lock()
+        self._learning: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Waits until what is being learnt is on disk."""
+        await asyncio.gather(*self._learning, return_exceptions=True)
+
+    @property
+    def version(self) -> str:
+        """Changes whenever what is known changes, also over restarts."""
+        return f"{_GENERATION}.{self._number}"
+
+    async def predict(
+        self,
+        workload: Workload,
+        environment: Environment,
+        *,
+        batching_size: int,
+        features: Mapping[str, GraphFeatures],
+    ) -> tuple[Prediction, str]:
+        """Predicts every strategy, and says by which version. Features that are new are remembered first.
+
+        Raises:
+            ModelNeverObserved: for a model without features and without observations in this place.
+        """
+        if self._knowledge.is_new(features):
+            await self.learn(Lesson(features=features))
+        return predict(self._knowledge, workload, environment, batching_size=batching_size), self.version
+
+    async def learn(self, lesson: Lesson) -> str:
+        """Puts the lesson on disk and learns it; gives the version that includes it.
+
+        A caller that goes away does not interrupt it: what is on disk is also known.
+        """
+        task = asyncio.create_task(self._learn(lesson))
+        self._learning.add(task)
+        task.add_done_callback(self._learning.discard)
+        await asyncio.shield(task)
+        return self.version
+
+    async def _learn(self, lesson: Lesson) -> None:
+        async with self._turn:
+            number = self._number + 1
+            self._knowledge = await asyncio.to_thread(self._stored, lesson, number)
+            self._number = number
+
+    def _stored(self, lesson: Lesson, number: int) -> Knowledge:
+        knowledge = self._knowledge.learned([lesson])
+        self._journal.append(Entry(number, lesson))
+        if self._journal.is_grown():
+            try:
+                self._journal.compact(knowledge.lessons(), number)
+            except OSError:
+                _log.exception("the journal was not compacted; nothing is lost, it only stays long")
+        return knowledge

@@ -1,0 +1,58 @@
+"""PredictorService over a Predictor."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import grpc
+
+from corun.predictor import converters
+from corun.predictor.core.observation import Lesson
+from corun.predictor.core.prediction import Prediction
+from corun.predictor.core.recommendation import recommend
+from corun.predictor.predictor import Predictor
+from corun.v1 import predictor_service_pb2 as messages
+from corun.v1 import predictor_service_pb2_grpc
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+_DEFAULT_BATCHING_SIZE = 2
+
+
+class PredictorServicer(predictor_service_pb2_grpc.PredictorServiceServicer):
+    """Answers from memory; only what is new to the predictor touches the disk. Requests keep their rules."""
+
+    def __init__(self, predictor: Predictor) -> None:
+        self._predictor = predictor
+
+    async def Predict(self, request: messages.PredictRequest, _context: Context) -> messages.PredictResponse:
+        """Predicts every strategy for a workload."""
+        return converters.predict_response(*await self._predict(request))
+
+    async def RecommendStrategy(
+        self, request: messages.RecommendStrategyRequest, _context: Context
+    ) -> messages.RecommendStrategyResponse:
+        """Predicts every strategy and names the best for a goal."""
+        prediction, version = await self._predict(request.prediction)
+        best = recommend(prediction, converters.goal_of(request.goal))
+        return messages.RecommendStrategyResponse(
+            strategy=converters.strategy_message(best.strategy),
+            reason=best.reason,
+            tied=[converters.strategy_message(each) for each in best.tied],
+            prediction=converters.predict_response(prediction, version),
+        )
+
+    async def Observe(self, request: messages.ObserveRequest, _context: Context) -> messages.ObserveResponse:
+        """Learns measured runs of single models, on disk before it answers."""
+        place = converters.environment_of(request.environment).place
+        observations = converters.observations_of(request.observations)
+        version = await self._predictor.learn(Lesson(place, observations, converters.features_of(request.features)))
+        return messages.ObserveResponse(learned_count=len(observations), predictor_version=version)
+
+    async def _predict(self, request: messages.PredictRequest) -> tuple[Prediction, str]:
+        return await self._predictor.predict(
+            converters.workload_of(request.workload),
+            converters.environment_of(request.environment),
+            batching_size=request.batching_size if request.HasField("batching_size") else _DEFAULT_BATCHING_SIZE,
+            features=converters.features_of(request.features),
+        )
