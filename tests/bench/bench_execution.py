@@ -8,7 +8,6 @@ import time
 from corun.resource_pool.config import Settings
 from corun.v1 import core_pb2
 from corun.v1 import resource_pool_service_pb2 as messages
-
 from tests.bench.report import show
 from tests.browser.running import serve_pool
 

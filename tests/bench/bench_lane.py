@@ -8,14 +8,14 @@ from __future__ import annotations
 import statistics
 from pathlib import Path
 
+from playwright.async_api import Page, async_playwright
+
 from corun.plumbing.settings import cache_folder
 from corun.resource_pool.browser.connection import Connection
 from corun.resource_pool.browser.engines import CHROMIUM
 from corun.resource_pool.browser.frames import Array
 from corun.resource_pool.browser.page_server import PageServer
 from corun.resource_pool.models import Model, ModelCatalog
-from playwright.async_api import Page, async_playwright
-
 from tests.bench.report import show
 
 HAND_WRITTEN = """

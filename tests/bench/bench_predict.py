@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import grpc
+
 from corun.plumbing.channel import open_channel
 from corun.plumbing.server import Server
 from corun.predictor.build import build

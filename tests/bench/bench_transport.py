@@ -7,11 +7,11 @@ import statistics
 import time
 
 import numpy as np
+from playwright.async_api import async_playwright
+
 from corun.resource_pool.browser.connection import Connection
 from corun.resource_pool.browser.engines import CHROMIUM
 from corun.resource_pool.browser.page_server import PageServer
-from playwright.async_api import async_playwright
-
 from tests.bench.report import show
 
 BYTES = 6_000_000

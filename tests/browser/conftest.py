@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
 import pytest
-from corun.resource_pool.config import Settings
 
+from corun.resource_pool.config import Settings
 from tests.browser.running import serve_pool
 
 if TYPE_CHECKING:

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 import grpc
 import psutil
 import pytest
+
 from corun.plumbing.status import RemoteError
 from corun.resource_pool.config import Settings
 from corun.v1 import core_pb2
 from corun.v1 import resource_pool_service_pb2 as messages
-
 from tests.browser.running import serve_pool
 
 if TYPE_CHECKING:

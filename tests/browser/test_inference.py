@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime
 import pytest
+from onnxruntime.capi.onnxruntime_inference_collection import InferenceSession
+
 from corun.plumbing.settings import cache_folder
 from corun.resource_pool.conversion import from_array, platform_value, to_arrays
 from corun.resource_pool.models import ModelCatalog
@@ -47,7 +48,7 @@ async def test_a_browser_computes_what_onnxruntime_computes_on_the_cpu(
 ) -> None:
     model = catalog().resolve(model_name)
     inputs = model.sample_inputs(2)
-    session = onnxruntime.InferenceSession(model.path, providers=["CPUExecutionProvider"])
+    session = InferenceSession(model.path, providers=["CPUExecutionProvider"])
     names = [output.name for output in session.get_outputs()]
     expected = dict(zip(names, session.run(names, inputs), strict=True))
 

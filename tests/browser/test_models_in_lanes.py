@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import grpc
 import pytest
+
 from corun.plumbing.status import RemoteError
 from corun.v1 import core_pb2
 from corun.v1 import resource_pool_service_pb2 as messages

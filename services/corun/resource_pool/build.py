@@ -16,6 +16,7 @@ from corun.resource_pool.capabilities import Capabilities
 from corun.resource_pool.config import Settings
 from corun.resource_pool.inference import Inference
 from corun.resource_pool.models import ModelCatalog
+from corun.resource_pool.models.platform_files import PlatformFiles
 from corun.resource_pool.pool import Pool
 from corun.resource_pool.preparation import Preparation, StepLimits
 from corun.resource_pool.servicer import ResourcePoolServicer
@@ -47,7 +48,7 @@ async def build(settings: Settings) -> AsyncIterator[Service]:
             run_seconds=settings.run_timeout_seconds,
             transfer_seconds=settings.transfer_timeout_seconds,
         )
-        preparation = Preparation(pages, limits)
+        preparation = Preparation(pages, PlatformFiles(settings.cache_folder / "webgpu"), limits)
         servicer = ResourcePoolServicer(
             settings=settings,
             catalog=ModelCatalog(models_folder=settings.models_folder, cache_folder=settings.cache_folder),

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from google.protobuf import duration_pb2
 
 from corun.errors import InvalidField
 from corun.resource_pool.capabilities import EngineCapability
@@ -133,10 +134,15 @@ def from_item_result(result: ItemResult) -> messages.ItemResult:
         embedding=result.embedding,
         labels=[messages.Label(name=label.name, index=label.index, score=label.score) for label in result.labels],
         speech_segments=[
-            messages.SpeechSegment(start=timedelta(seconds=start), end=timedelta(seconds=end))
-            for start, end in result.speech
+            messages.SpeechSegment(start=_duration(start), end=_duration(end)) for start, end in result.speech
         ],
     )
+
+
+def _duration(seconds: float) -> duration_pb2.Duration:
+    duration = duration_pb2.Duration()
+    duration.FromTimedelta(timedelta(seconds=seconds))
+    return duration
 
 
 def from_engine(engine: EngineCapability) -> messages.EngineCapability:

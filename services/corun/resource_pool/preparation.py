@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ from corun.resource_pool.browser.page_server import PageServer
 from corun.resource_pool.core.events import Event, ModelLoaded
 from corun.resource_pool.core.plan import LaneNeed
 from corun.resource_pool.models import Model
+from corun.resource_pool.models.platform_files import PlatformFiles
 from corun.resource_pool.pool import Lease
 
 Emit = Callable[[Event], None]
@@ -32,17 +34,19 @@ class Preparation:
 
     Attributes:
         pages: Where models are published for the lanes to fetch.
+        files: What each platform is given to load.
         limits: Time limits of the steps.
     """
 
     pages: PageServer
+    files: PlatformFiles
     limits: StepLimits
 
     async def lanes(self, lease: Lease, needs: tuple[LaneNeed, ...], *, platform: str) -> list[Lane]:
         """Closes and opens lanes as the placement says; gives them back in the order of `needs`."""
         connection = lease.connection
-        for lane_id in lease.placement.lanes_to_close:
-            await connection.close_lane(lane_id)
+        for unwanted in lease.placement.lanes_to_close:
+            await connection.close_lane(unwanted)
         lanes = []
         for need, lane_id in zip(needs, lease.placement.lane_ids, strict=True):
             if lane_id is not None:
@@ -63,7 +67,8 @@ class Preparation:
         already = model.name in lane.model_names
         load_time_ms = 0.0
         if not already:
-            url = self.pages.publish_model(model.sha256, model.path)
+            file = await asyncio.to_thread(self.files.file_for, model, lane.platform)
+            url = self.pages.publish_model(file.sha256, file.path)
             try:
                 load_time_ms = await lane.load(model.name, url, timeout=self.limits.load_seconds)
             except LaneFailed as error:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from corun.resource_pool.browser.frames import TENSOR_TYPES, decode, encode
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
+
+from corun.resource_pool.browser.frames import TENSOR_TYPES, decode, encode
 
 
 @given(

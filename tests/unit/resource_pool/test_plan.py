@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from corun.errors import InvalidField
 from corun.resource_pool.core.plan import LaneNeed, Plan, PlannedRun, check_plan
 

@@ -1,0 +1,120 @@
+"""The file that a platform's runtime is given: the model's own, or one rewritten around a fault of that runtime.
+
+onnxruntime-web 1.30 on WebGPU miscomputes ungrouped convolutions wider than one element whose input channels
+are more than three and no multiple of four (microsoft/onnxruntime issue 29651; seen here with 6, 9 and 129
+channels, errors as large as the results). Zero channels are added to such inputs and to the weights: the sums
+stay what they are, and the shader takes its correct path.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import helper, numpy_helper
+
+from corun.resource_pool.models.model import Model
+
+_CHANNEL_MULTIPLE = 4
+_SAFE_CHANNELS = 3
+_PAD_TAKES_INPUTS_SINCE = 11
+_UNCHANGED = "unchanged"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFile:
+    """A file for lanes to fetch, and its SHA-256."""
+
+    path: Path
+    sha256: str
+
+
+class PlatformFiles:
+    """Rewritten files, kept in `folder` by the digest of what they were made from. Safe to use from several
+    threads and processes."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._lock = threading.Lock()
+
+    def file_for(self, model: Model, platform: str) -> ModelFile:
+        """What lanes of this platform load for the model. Blocking: the first time it may read and write the file.
+
+        Raises:
+            OSError: when the folder cannot be written.
+        """
+        own = ModelFile(model.path, model.sha256)
+        if platform != "webgpu":
+            return own
+        with self._lock:
+            record = self._folder / f"{model.sha256}.txt"
+            digest = record.read_text() if record.is_file() else self._rewrite(own, record)
+        return own if digest == _UNCHANGED else ModelFile(self._folder / f"{digest}.onnx", digest)
+
+    def _rewrite(self, own: ModelFile, record: Path) -> str:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        graph_file = onnx.load_model(own.path, load_external_data=False)
+        digest = _UNCHANGED
+        if pad_convolution_channels(graph_file):
+            content = graph_file.SerializeToString(deterministic=True)
+            digest = hashlib.sha256(content).hexdigest()
+            _replace(self._folder / f"{digest}.onnx", content)
+        _replace(record, digest.encode())
+        return digest
+
+
+def pad_convolution_channels(model: onnx.ModelProto) -> int:
+    """Rewrites the convolutions that WebGPU miscomputes, in place; gives back how many there were."""
+    opset = max((each.version for each in model.opset_import if each.domain in {"", "ai.onnx"}), default=0)
+    if opset < _PAD_TAKES_INPUTS_SINCE:
+        return 0
+    weights = {tensor.name: tensor for tensor in model.graph.initializer}
+    nodes: list[onnx.NodeProto] = []
+    count = 0
+    for node in model.graph.node:
+        weight = weights.get(node.input[1]) if node.op_type == "Conv" else None
+        if weight is not None and _is_miscomputed(node, weight):
+            nodes += _padded(node, weight, model.graph, prefix=f"corun_padded_{count}")
+            count += 1
+        else:
+            nodes.append(node)
+    if count:
+        del model.graph.node[:]
+        model.graph.node.extend(nodes)
+    return count
+
+
+def _is_miscomputed(node: onnx.NodeProto, weight: onnx.TensorProto) -> bool:
+    grouped = any(attribute.name == "group" and attribute.i != 1 for attribute in node.attribute)
+    channels, kernel = weight.dims[1], math.prod(weight.dims[2:])
+    return not grouped and kernel > 1 and channels > _SAFE_CHANNELS and channels % _CHANNEL_MULTIPLE != 0
+
+
+def _padded(
+    node: onnx.NodeProto, weight: onnx.TensorProto, graph: onnx.GraphProto, *, prefix: str
+) -> Iterator[onnx.NodeProto]:
+    missing = -weight.dims[1] % _CHANNEL_MULTIPLE
+    rank = len(weight.dims)
+    pads = np.zeros(2 * rank, np.int64)
+    pads[rank + 1] = missing
+    wider = np.pad(numpy_helper.to_array(weight), [(0, missing if axis == 1 else 0) for axis in range(rank)])
+    graph.initializer.append(numpy_helper.from_array(pads, f"{prefix}_pads"))
+    graph.initializer.append(numpy_helper.from_array(wider, f"{prefix}_weight"))
+    yield helper.make_node("Pad", [node.input[0], f"{prefix}_pads"], [f"{prefix}_input"])
+    convolution = onnx.NodeProto()
+    convolution.CopyFrom(node)
+    convolution.input[0], convolution.input[1] = f"{prefix}_input", f"{prefix}_weight"
+    yield convolution
+
+
+def _replace(path: Path, content: bytes) -> None:
+    temporary = path.with_name(f"{path.name}.{os.getpid()}-{os.urandom(4).hex()}")
+    temporary.write_bytes(content)
+    temporary.replace(path)

@@ -1,0 +1,64 @@
+"""Text to token ids."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from tokenizers import Tokenizer
+
+from corun.errors import InvalidField
+from corun.resource_pool.models.signature import TensorSpec
+
+TOKENIZER_FILE = "tokenizer.json"
+
+
+class TextEncoder:
+    """Encodes with the `tokenizer.json` of a model folder.
+
+    Raises:
+        ValueError: when made, where the file is not a tokenizer's.
+    """
+
+    def __init__(self, path: Path, *, max_length: int) -> None:
+        try:
+            self._tokenizer = Tokenizer.from_file(str(path))
+        except Exception as error:  # the library raises nothing narrower
+            raise ValueError(f"{path.name} is not a tokenizer: {error}") from error
+        self._tokenizer.enable_truncation(max_length)
+        # Padding is done here, to the longest of the batch: files come with paddings of their own.
+        self._tokenizer.no_padding()
+        padding = next((each for each in ("[PAD]", "<pad>") if self._tokenizer.token_to_id(each) is not None), None)
+        self._padding_id = self._tokenizer.token_to_id(padding) if padding else 0
+
+    def encode(self, texts: Sequence[str], inputs: Sequence[TensorSpec]) -> dict[str, npt.NDArray[np.generic]]:
+        """Tensors [batch, longest text] for the graph's inputs by their usual names.
+
+        Raises:
+            InvalidField: naming the text that has no tokens.
+        """
+        encodings = self._tokenizer.encode_batch(list(texts))
+        for index, encoding in enumerate(encodings):
+            if not encoding.ids:
+                raise InvalidField(f"items[{index}].text", "the text has no tokens")
+        shape = (len(encodings), max(len(each.ids) for each in encodings))
+        padded = {
+            "input_ids": np.full(shape, self._padding_id, dtype=np.int64),
+            "attention_mask": np.zeros(shape, dtype=np.int64),
+            "token_type_ids": np.zeros(shape, dtype=np.int64),
+            "position_ids": np.broadcast_to(np.arange(shape[1], dtype=np.int64), shape).copy(),
+        }
+        for row, encoding in enumerate(encodings):
+            length = len(encoding.ids)
+            padded["input_ids"][row, :length] = encoding.ids
+            padded["attention_mask"][row, :length] = 1
+            padded["token_type_ids"][row, :length] = encoding.type_ids
+        return {spec.name: padded[spec.name].astype(spec.dtype) for spec in inputs}
+
+    @staticmethod
+    def fits(inputs: Sequence[TensorSpec]) -> bool:
+        """True where text alone gives all of these inputs."""
+        names = {spec.name for spec in inputs}
+        return "input_ids" in names and names <= {"input_ids", "attention_mask", "token_type_ids", "position_ids"}
