@@ -1,0 +1,129 @@
+"""Messages to the orchestrator's own terms and back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from corun.orchestrator.core.observations import Observation, Profile, Run, Setting
+from corun.orchestrator.core.requirements import AskedModel, Engine
+from corun.orchestrator.core.terms import Figures, Goal, Strategy
+from corun.orchestrator.core.validation import ValidationPolicy
+from corun.v1 import core_pb2
+from corun.v1 import orchestrator_service_pb2 as orchestrator_pb2
+from corun.v1 import predictor_service_pb2 as predictor_pb2
+from corun.v1 import resource_pool_service_pb2 as pool_pb2
+from corun.v1 import validator_service_pb2 as validator_pb2
+
+
+def platform_name(platform: core_pb2.Platform.ValueType) -> str:
+    """webgpu, webnn or wasm."""
+    return core_pb2.Platform.Name(platform).removeprefix("PLATFORM_").lower()
+
+
+def strategy_of(value: core_pb2.Strategy.ValueType) -> Strategy:
+    """Raises ValueError for the unspecified one."""
+    return Strategy(core_pb2.Strategy.Name(value).removeprefix("STRATEGY_").lower())
+
+
+def strategy_message(strategy: Strategy) -> core_pb2.Strategy.ValueType:
+    """The enum value of a strategy."""
+    return core_pb2.Strategy.Value(f"STRATEGY_{strategy.upper()}")
+
+
+def goal_of(value: core_pb2.OptimizationGoal.ValueType) -> Goal:
+    """Unspecified is latency."""
+    if value == core_pb2.OPTIMIZATION_GOAL_UNSPECIFIED:
+        return Goal.LATENCY
+    return Goal(core_pb2.OptimizationGoal.Name(value).removeprefix("OPTIMIZATION_GOAL_").lower())
+
+
+def goal_message(goal: Goal) -> core_pb2.OptimizationGoal.ValueType:
+    """The enum value of a goal."""
+    return core_pb2.OptimizationGoal.Value(f"OPTIMIZATION_GOAL_{goal.upper()}")
+
+
+def policy_of(
+    message: orchestrator_pb2.ValidationPolicy, *, interval: int, error_threshold: float | None
+) -> ValidationPolicy:
+    """The caller's policy, with the service's settings where it is silent."""
+    return ValidationPolicy(
+        interval=message.interval if message.HasField("interval") else interval,
+        disabled=message.disabled,
+        error_threshold=message.error_threshold if message.HasField("error_threshold") else error_threshold,
+    )
+
+
+def asked_models(workload: core_pb2.Workload) -> list[AskedModel]:
+    """The workload's models, in order."""
+    return [AskedModel(model.model_name, model.model_type) for model in workload.models]
+
+
+def engine_of(message: pool_pb2.EngineCapability) -> Engine:
+    """What the pool found an engine to do."""
+    return Engine(
+        name=message.engine,
+        available=message.available,
+        detail=message.detail,
+        supported=frozenset(platform_name(each.platform) for each in message.platforms if each.supported),
+        problems={platform_name(each.platform): each.detail for each in message.platforms if not each.supported},
+    )
+
+
+def figures_of(performance: core_pb2.Performance) -> Figures:
+    """Measured figures."""
+    return Figures(performance.latency_ms, performance.throughput_items_per_second, performance.memory_mb)
+
+
+def predicted_figures(prediction: predictor_pb2.StrategyPrediction) -> Figures:
+    """The most likely values of a prediction."""
+    return Figures(
+        prediction.latency_ms.value, prediction.throughput_items_per_second.value, prediction.memory_mb.value
+    )
+
+
+def performance_message(figures: Figures) -> core_pb2.Performance:
+    """Measured figures for clients."""
+    return core_pb2.Performance(
+        latency_ms=figures.latency_ms,
+        throughput_items_per_second=figures.throughput_items_per_second,
+        memory_mb=figures.memory_mb,
+    )
+
+
+def recorded_performance(figures: Figures) -> validator_pb2.RecordedPerformance:
+    """Figures for the validator, which knows no negative memory: a peak below the idle size is 0."""
+    return validator_pb2.RecordedPerformance(
+        latency_ms=figures.latency_ms,
+        throughput_items_per_second=figures.throughput_items_per_second,
+        memory_mb=max(0.0, figures.memory_mb),
+    )
+
+
+def run_of(message: pool_pb2.RunMeasurement) -> Run:
+    """A measured run."""
+    return Run(message.model_name, message.batch_size, message.lane_width, message.concurrency, message.run_time_ms)
+
+
+def profile_of(message: pool_pb2.ModelProfile) -> Profile:
+    """A setting as it was profiled."""
+    setting = Setting(message.setting.batch_size, message.setting.lane_width)
+    return Profile(setting, tuple(message.run_times_ms), message.memory_mb)
+
+
+def suggestions_of(response: predictor_pb2.PredictResponse) -> list[tuple[str, Setting]]:
+    """What the predictor asks to be profiled."""
+    return [(each.model_name, Setting(each.batch_size, each.lane_width)) for each in response.suggested_profiles]
+
+
+def observation_messages(observations: Iterable[Observation]) -> list[predictor_pb2.Observation]:
+    """Observations for the predictor."""
+    return [
+        predictor_pb2.Observation(
+            model_name=each.model_name,
+            batch_size=each.setting.batch_size,
+            lane_width=each.setting.lane_width,
+            run_time_ms=each.run_time_ms,
+            memory_mb=each.memory_mb,
+        )
+        for each in observations
+    ]

@@ -1,0 +1,113 @@
+"""What measured runs teach the predictor, and what it asks to be profiled."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from math import isfinite
+
+# Enough to see the spread of a setting; more would let one long execution outvote all others.
+MAX_RUNS_PER_SETTING = 32
+
+# Bounds of one ProfileModel call.
+MAX_SETTINGS_PER_PROFILE = 16
+MAX_PROFILED_BATCH_SIZE = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One measured run: items, threads of its lane, runs beside it (itself included), milliseconds."""
+
+    model_name: str
+    batch_size: int
+    lane_width: int
+    concurrency: int
+    run_time_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A way to run a model: items and threads of the lane."""
+
+    batch_size: int
+    lane_width: int
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """A setting measured alone: milliseconds of every run, and the peak of memory in megabytes."""
+
+    setting: Setting
+    run_times_ms: tuple[float, ...]
+    memory_mb: float
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """One run that had its lane's cores to itself; memory where it was measured for this model alone."""
+
+    model_name: str
+    setting: Setting
+    run_time_ms: float
+    memory_mb: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileOrder:
+    """One call to profile a model."""
+
+    model_name: str
+    settings: tuple[Setting, ...]
+
+
+def profile_orders(suggestions: Iterable[tuple[str, Setting]]) -> list[ProfileOrder]:
+    """Groups suggested settings by model, in the order of their first appearance, without repeats.
+
+    A batch over what can be profiled is profiled at the largest that can. A model with more settings than
+    one call takes gets several.
+    """
+    wanted: defaultdict[str, dict[Setting, None]] = defaultdict(dict)
+    for model_name, setting in suggestions:
+        wanted[model_name][Setting(min(setting.batch_size, MAX_PROFILED_BATCH_SIZE), setting.lane_width)] = None
+    return [
+        ProfileOrder(model_name, tuple(settings)[start : start + MAX_SETTINGS_PER_PROFILE])
+        for model_name, settings in wanted.items()
+        for start in range(0, len(settings), MAX_SETTINGS_PER_PROFILE)
+    ]
+
+
+def observed_profiles(model_name: str, profiles: Iterable[Profile]) -> list[Observation]:
+    """Every run of the profiles. The peak of memory goes with the first run of its setting only: it was
+    measured once, however often the model ran."""
+    found = []
+    for profile in profiles:
+        memory = profile.memory_mb if isfinite(profile.memory_mb) and profile.memory_mb > 0 else None
+        for time in filter(_is_a_time, profile.run_times_ms):
+            found.append(Observation(model_name, profile.setting, time, memory))
+            memory = None
+    return found
+
+
+def observed_alone(runs: Iterable[Run]) -> list[Observation]:
+    """The runs that had no other beside them, at most 32 of each model and setting, evenly spread."""
+    times: defaultdict[tuple[str, Setting], list[float]] = defaultdict(list)
+    for run in runs:
+        if run.concurrency == 1 and _is_a_time(run.run_time_ms):
+            times[run.model_name, Setting(run.batch_size, run.lane_width)].append(run.run_time_ms)
+    return [
+        Observation(model_name, setting, time)
+        for (model_name, setting), measured in times.items()
+        for time in _spread(measured, MAX_RUNS_PER_SETTING)
+    ]
+
+
+def _is_a_time(milliseconds: float) -> bool:
+    # A browser's clock is coarse: a very short run may read as 0, which says nothing.
+    return isfinite(milliseconds) and milliseconds > 0
+
+
+def _spread(values: Sequence[float], limit: int) -> list[float]:
+    if len(values) <= limit:
+        return list(values)
+    return [values[index * len(values) // limit] for index in range(limit)]

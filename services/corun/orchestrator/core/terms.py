@@ -1,0 +1,46 @@
+"""Strategies, goals and the three figures, by the names that people use."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Strategy(StrEnum):
+    """How the models of a workload are scheduled against each other."""
+
+    PARALLEL = "parallel"
+    SEQUENTIAL = "sequential"
+    BATCHED = "batched"
+
+
+class Goal(StrEnum):
+    """What a choice of strategy optimises."""
+
+    LATENCY = "latency"
+    THROUGHPUT = "throughput"
+    MEMORY = "memory"
+
+    @property
+    def higher_is_better(self) -> bool:
+        """True for throughput; latency and memory are better when lower."""
+        return self is Goal.THROUGHPUT
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """Latency (milliseconds), throughput (items per second) and memory (megabytes), predicted or measured."""
+
+    latency_ms: float
+    throughput_items_per_second: float
+    memory_mb: float
+
+    def of(self, goal: Goal) -> float:
+        """The figure that `goal` is about."""
+        match goal:
+            case Goal.LATENCY:
+                return self.latency_ms
+            case Goal.THROUGHPUT:
+                return self.throughput_items_per_second
+            case Goal.MEMORY:
+                return self.memory_mb

@@ -1,0 +1,101 @@
+"""What the predictor expects of a workload, after new models were profiled."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+
+from corun.errors import CorunError
+from corun.orchestrator.converters import (
+    goal_message,
+    observation_messages,
+    profile_of,
+    strategy_message,
+    strategy_of,
+    suggestions_of,
+)
+from corun.orchestrator.core.choice import Choice
+from corun.orchestrator.core.observations import Observation, ProfileOrder, observed_profiles, profile_orders
+from corun.orchestrator.core.terms import Goal, Strategy
+from corun.orchestrator.peers import Peers
+from corun.orchestrator.preparation import Preparation
+from corun.v1 import orchestrator_service_pb2 as orchestrator_pb2
+from corun.v1 import predictor_service_pb2 as predictor_pb2
+from corun.v1 import resource_pool_service_pb2 as pool_pb2
+
+
+class Forecast:
+    """The predictor's recommendation. Iterate over `profiling()` to the end; then it is there."""
+
+    def __init__(self, peers: Peers, preparation: Preparation, *, goal: Goal, batching_size: int) -> None:
+        self._peers = peers
+        self._preparation = preparation
+        self._request = predictor_pb2.RecommendStrategyRequest(
+            prediction=predictor_pb2.PredictRequest(
+                workload=preparation.workload,
+                environment=preparation.environment,
+                features=preparation.features(),
+                batching_size=batching_size,
+            ),
+            goal=goal_message(goal),
+        )
+        self.recommendation = predictor_pb2.RecommendStrategyResponse()
+
+    @property
+    def recommended(self) -> Strategy:
+        """The strategy that the predictor would choose."""
+        return strategy_of(self.recommendation.strategy)
+
+    async def profiling(self) -> AsyncGenerator[orchestrator_pb2.ModelProfiled, None]:
+        """Asks the predictor; profiles what it only knows from the graph, yields each, and asks it again."""
+        self.recommendation = await self._peers.recommend(self._request)
+        orders = profile_orders(suggestions_of(self.recommendation.prediction))
+        for order in orders:
+            yield await self._profiled(order)
+        if orders:
+            self.recommendation = await self._peers.recommend(self._request)
+
+    def prediction_of(self, strategy: Strategy) -> predictor_pb2.StrategyPrediction:
+        """What is expected of one strategy.
+
+        Raises:
+            CorunError: when the predictor left it out.
+        """
+        for prediction in self.recommendation.prediction.predictions:
+            if strategy_of(prediction.strategy) is strategy:
+                return prediction
+        raise CorunError(f"the predictor sent no prediction of the {strategy} strategy")
+
+    def announced(self, choice: Choice) -> orchestrator_pb2.StrategyChosen:
+        """A choice for clients, with everything that was predicted."""
+        return orchestrator_pb2.StrategyChosen(
+            strategy=strategy_message(choice.strategy),
+            reason=choice.reason,
+            automatic=choice.automatic,
+            prediction=self.recommendation.prediction,
+            recommended=self.recommendation.strategy,
+        )
+
+    async def _profiled(self, order: ProfileOrder) -> orchestrator_pb2.ModelProfiled:
+        settings = [pool_pb2.ProfileSetting(batch_size=s.batch_size, lane_width=s.lane_width) for s in order.settings]
+        platform = self._preparation.environment.platform
+        request = pool_pb2.ProfileModelRequest(model_name=order.model_name, platform=platform, settings=settings)
+        response = await self._peers.profile(request)
+        observations = observed_profiles(order.model_name, map(profile_of, response.profiles))
+        await teach(self._peers, self._preparation, observations, engine=response.engine)
+        return orchestrator_pb2.ModelProfiled(model_name=order.model_name, profiles=response.profiles)
+
+
+async def teach(peers: Peers, preparation: Preparation, observations: list[Observation], *, engine: str) -> None:
+    """Gives the predictor what was measured in `engine`; nothing where there is nothing."""
+    if not observations:
+        return
+    environment = predictor_pb2.ExecutionEnvironment()
+    environment.CopyFrom(preparation.environment)
+    environment.engine = engine or environment.engine
+    await peers.observe(
+        predictor_pb2.ObserveRequest(
+            environment=environment,
+            observations=observation_messages(observations),
+            features=preparation.features(),
+        )
+    )

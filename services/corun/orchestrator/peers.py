@@ -1,0 +1,149 @@
+"""The three services that the orchestrator calls, each call with a deadline."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Awaitable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import grpc
+
+from corun.errors import PeerUnavailable
+from corun.plumbing.status import RemoteError
+from corun.v1 import predictor_service_pb2 as predictor_pb2
+from corun.v1 import resource_pool_service_pb2 as pool_pb2
+from corun.v1 import validator_service_pb2 as validator_pb2
+from corun.v1.predictor_service_pb2_grpc import PredictorServiceStub
+from corun.v1.resource_pool_service_pb2_grpc import ResourcePoolServiceStub
+from corun.v1.validator_service_pb2_grpc import ValidatorServiceStub
+
+_T = TypeVar("_T")
+
+# What gRPC itself says when nobody answers; a peer that does answer adds an ErrorInfo.
+_UNANSWERED = frozenset({"UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED"})
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Seconds that a call may take: short ones, preparing models, profiling one, carrying out a plan."""
+
+    short: float
+    prepare: float
+    profile: float
+    execute: float
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A channel to one service, and how to call that service in messages. The channel is its maker's to close."""
+
+    service: str
+    target: str
+    channel: grpc.aio.Channel
+
+    async def answer(self, call: Awaitable[_T], *, within: float) -> _T:
+        """The call's response; its failures as this project's errors."""
+        try:
+            return await call
+        except grpc.aio.AioRpcError as error:
+            raise self.failure(error, within=within) from error
+
+    def failure(self, error: grpc.aio.AioRpcError, *, within: float) -> PeerUnavailable | RemoteError:
+        """PeerUnavailable when the service did not answer, else what it said."""
+        remote = RemoteError.from_rpc(error)
+        if remote.reason or remote.code not in _UNANSWERED:
+            return remote
+        silent = remote.code == "DEADLINE_EXCEEDED"
+        detail = f"not finished within {within:g} s" if silent else remote.message or remote.code
+        return PeerUnavailable(self.service, self.target, detail)
+
+
+class Peers:
+    """Calls the predictor, the resource pool and the validator.
+
+    Every method raises PeerUnavailable when the service does not answer in time, and RemoteError with the
+    service's own status when it refuses.
+    """
+
+    def __init__(self, *, predictor: Link, pool: Link, validator: Link, timeouts: Timeouts) -> None:
+        self._predictor_link, self._pool_link, self._validator_link = predictor, pool, validator
+        self._predictor = PredictorServiceStub(predictor.channel)
+        self._pool = ResourcePoolServiceStub(pool.channel)
+        self._validator = ValidatorServiceStub(validator.channel)
+        self._timeouts = timeouts
+
+    async def list_models(self, names: Sequence[str]) -> list[pool_pb2.ModelInfo]:
+        """The models of these names, in this order, each prepared."""
+        seconds = self._timeouts.prepare
+        call = self._pool.ListModels(pool_pb2.ListModelsRequest(names=names), timeout=seconds)
+        return list((await self._pool_link.answer(call, within=seconds)).models)
+
+    async def capabilities(self) -> pool_pb2.GetCapabilitiesResponse:
+        """Which engines and platforms work on the pool's machine."""
+        seconds = self._timeouts.prepare
+        call = self._pool.GetCapabilities(pool_pb2.GetCapabilitiesRequest(), timeout=seconds)
+        return await self._pool_link.answer(call, within=seconds)
+
+    async def profile(self, request: pool_pb2.ProfileModelRequest) -> pool_pb2.ProfileModelResponse:
+        """Measures one model alone."""
+        seconds = self._timeouts.profile
+        return await self._pool_link.answer(self._pool.ProfileModel(request, timeout=seconds), within=seconds)
+
+    async def execute_plan(
+        self, request: pool_pb2.ExecutePlanRequest
+    ) -> AsyncGenerator[pool_pb2.ExecutePlanResponse, None]:
+        """Carries out a plan. Closing the generator, or cancelling whoever waits for it, cancels the pool's call."""
+        seconds = self._timeouts.execute
+        call = self._pool.ExecutePlan(request, timeout=seconds)
+        try:
+            async for event in call:
+                yield event
+        except grpc.aio.AioRpcError as error:
+            raise self._pool_link.failure(error, within=seconds) from error
+        finally:
+            call.cancel()
+
+    async def recommend(
+        self, request: predictor_pb2.RecommendStrategyRequest
+    ) -> predictor_pb2.RecommendStrategyResponse:
+        """Predicts every strategy and names the best."""
+        seconds = self._timeouts.short
+        call = self._predictor.RecommendStrategy(request, timeout=seconds)
+        return await self._predictor_link.answer(call, within=seconds)
+
+    async def observe(self, request: predictor_pb2.ObserveRequest) -> None:
+        """Teaches the predictor measured runs."""
+        seconds = self._timeouts.short
+        await self._predictor_link.answer(self._predictor.Observe(request, timeout=seconds), within=seconds)
+
+    async def record_execution(
+        self, request: validator_pb2.RecordExecutionRequest
+    ) -> validator_pb2.RecordExecutionResponse:
+        """Puts an execution on the validator's record."""
+        seconds = self._timeouts.short
+        call = self._validator.RecordExecution(request, timeout=seconds)
+        return await self._validator_link.answer(call, within=seconds)
+
+    async def validate_prediction(
+        self, request: validator_pb2.ValidatePredictionRequest
+    ) -> validator_pb2.ValidatePredictionResponse:
+        """Holds a prediction against its measurement."""
+        seconds = self._timeouts.short
+        call = self._validator.ValidatePrediction(request, timeout=seconds)
+        return await self._validator_link.answer(call, within=seconds)
+
+    async def record_impact(
+        self, request: validator_pb2.RecordOptimizationImpactRequest
+    ) -> validator_pb2.RecordOptimizationImpactResponse:
+        """Puts a comparison on the validator's record."""
+        seconds = self._timeouts.short
+        call = self._validator.RecordOptimizationImpact(request, timeout=seconds)
+        return await self._validator_link.answer(call, within=seconds)
+
+    async def validation_metrics(
+        self, query: validator_pb2.GetValidationMetricsRequest
+    ) -> validator_pb2.GetValidationMetricsResponse:
+        """How good the predictions are."""
+        seconds = self._timeouts.short
+        call = self._validator.GetValidationMetrics(query, timeout=seconds)
+        return await self._validator_link.answer(call, within=seconds)

@@ -1,0 +1,73 @@
+"""Makes sure, before a workload is accepted, that it can start."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from corun.errors import UnknownModel
+from corun.orchestrator.converters import asked_models, engine_of, platform_name
+from corun.orchestrator.core.requirements import check_model_types, engine_for, first_index_of
+from corun.orchestrator.peers import Peers
+from corun.plumbing.status import RemoteError
+from corun.v1 import core_pb2
+from corun.v1 import predictor_service_pb2 as predictor_pb2
+from corun.v1 import resource_pool_service_pb2 as pool_pb2
+
+
+@dataclass(frozen=True, slots=True)
+class Preparation:
+    """A workload whose models exist and whose platform works; `models` are in the workload's order."""
+
+    workload: core_pb2.Workload
+    models: tuple[pool_pb2.ModelInfo, ...]
+    environment: predictor_pb2.ExecutionEnvironment
+
+    @property
+    def iterations(self) -> int:
+        """How often the workload is run."""
+        return self.workload.iterations if self.workload.HasField("iterations") else 1
+
+    def features(self) -> list[predictor_pb2.ModelFeatures]:
+        """What is known of each model's graph, once a model."""
+        known = {model.name: model for model in self.models if model.HasField("features")}
+        return [predictor_pb2.ModelFeatures(model_name=name, graph=known[name].features) for name in known]
+
+
+async def prepare(peers: Peers, *, workload: core_pb2.Workload, platform: core_pb2.Platform.ValueType) -> Preparation:
+    """Asks the pool for the models and for an engine that supports the platform.
+
+    Raises:
+        UnknownModel: a name that the pool does not have; the field is the workload's.
+        InvalidField: a model type that is not the model's.
+        PlatformUnavailable: no engine supports the platform.
+        PeerUnavailable: the pool does not answer.
+        RemoteError: the pool's own refusal, for example of a model's file.
+    """
+    models = await _models(peers, workload)
+    check_model_types(asked_models(workload), [model.model_type for model in models])
+    capabilities = await peers.capabilities()
+    engine = engine_for(platform_name(platform), [engine_of(each) for each in capabilities.engines])
+    environment = predictor_pb2.ExecutionEnvironment(
+        platform=platform, engine=engine, core_count=capabilities.core_count
+    )
+    return Preparation(workload, tuple(models), environment)
+
+
+async def _models(peers: Peers, workload: core_pb2.Workload) -> list[pool_pb2.ModelInfo]:
+    names = list(dict.fromkeys(model.model_name for model in workload.models))
+    try:
+        listed = await peers.list_models(names)
+    except RemoteError as error:
+        if error.reason != "UNKNOWN_MODEL":
+            raise
+        raise _unknown_model(error, workload) from error
+    by_name = dict(zip(names, listed, strict=True))
+    return [by_name[model.model_name] for model in workload.models]
+
+
+def _unknown_model(error: RemoteError, workload: core_pb2.Workload) -> UnknownModel:
+    # The pool's field is one of its own request; the caller needs to find it in the workload.
+    name = error.metadata.get("model_name", "")
+    available = [each for each in error.metadata.get("available", "").split(", ") if each]
+    index = first_index_of(name, asked_models(workload))
+    return UnknownModel(name, available, field=f"workload.models[{index}].model_name")

@@ -1,0 +1,244 @@
+"""Servicers that answer what a test tells them to, on one real server, for tests of the client and the command line."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from corun.errors import CorunError
+from corun.plumbing.server import Server, Service
+from corun.v1 import core_pb2
+from corun.v1 import orchestrator_service_pb2 as orchestrator_pb2
+from corun.v1 import predictor_service_pb2 as predictor_pb2
+from corun.v1 import resource_pool_service_pb2 as pool_pb2
+from corun.v1 import validator_service_pb2 as validator_pb2
+from corun.v1.orchestrator_service_pb2_grpc import (
+    OrchestratorServiceServicer,
+    add_OrchestratorServiceServicer_to_server,
+)
+from corun.v1.resource_pool_service_pb2_grpc import (
+    ResourcePoolServiceServicer,
+    add_ResourcePoolServiceServicer_to_server,
+)
+from corun.v1.validator_service_pb2_grpc import ValidatorServiceServicer, add_ValidatorServiceServicer_to_server
+
+ExecutionEvent = orchestrator_pb2.ExecuteWithStrategyResponse
+ComparisonEvent = orchestrator_pb2.CompareStrategiesResponse
+
+SEEDED_MODEL = pool_pb2.ModelInfo(
+    name="bert-base-uncased",
+    model_type="text_embedding",
+    weights_origin=core_pb2.WEIGHTS_ORIGIN_SEEDED,
+    source="seed 1",
+    inputs=[pool_pb2.TensorSpec(name="input_ids", data_type="int64", shape=["batch", "128"])],
+    accepts="text",
+)
+
+
+def prediction(strategy: core_pb2.Strategy.ValueType = core_pb2.STRATEGY_PARALLEL) -> predictor_pb2.StrategyPrediction:
+    """100 ms, 40 items/s, 500 MB, each with an interval of a tenth around it."""
+    return predictor_pb2.StrategyPrediction(
+        strategy=strategy,
+        latency_ms=core_pb2.Estimate(value=100, low=90, high=110),
+        throughput_items_per_second=core_pb2.Estimate(value=40, low=36, high=44),
+        memory_mb=core_pb2.Estimate(value=500, low=450, high=550),
+    )
+
+
+def completed(**changes: Any) -> ExecutionEvent:
+    """The terminal event of an execution that took 125 ms where 100 ms were predicted."""
+    result = orchestrator_pb2.ExecutionResult(
+        execution_id="e-1",
+        chosen=orchestrator_pb2.StrategyChosen(
+            strategy=core_pb2.STRATEGY_PARALLEL,
+            recommended=core_pb2.STRATEGY_SEQUENTIAL,
+            reason="100 ms against 140 ms",
+            automatic=True,
+            prediction=predictor_pb2.PredictResponse(predictor_version="v7"),
+        ),
+        predicted=prediction(),
+        measured=pool_pb2.Measurement(
+            performance=core_pb2.Performance(latency_ms=125, throughput_items_per_second=32, memory_mb=400),
+            runs=[pool_pb2.RunMeasurement(model_name="bert-base-uncased", batch_size=4, lane_width=1, run_time_ms=120)],
+            iteration_latencies_ms=[125],
+            engine="chromium",
+            adapter="SwiftShader",
+            software_adapter=True,
+        ),
+        models=[SEEDED_MODEL],
+        recorded=True,
+        warnings=["memory was sampled once"],
+    )
+    result.MergeFrom(orchestrator_pb2.ExecutionResult(**changes))
+    return ExecutionEvent(sequence=2, completed=result)
+
+
+def compared() -> ComparisonEvent:
+    """The terminal event of a comparison: parallel best, sequential tied and recommended, batched failed."""
+    failed = orchestrator_pb2.ComparedStrategy(strategy=core_pb2.STRATEGY_BATCHED, predicted=prediction())
+    failed.error.code, failed.error.message = 14, "the browser was lost"
+    measured = [
+        orchestrator_pb2.ComparedStrategy(
+            strategy=strategy,
+            measured=core_pb2.Performance(latency_ms=latency, throughput_items_per_second=8, memory_mb=300),
+            rounds=[core_pb2.Performance(latency_ms=latency, throughput_items_per_second=8, memory_mb=300)],
+            noise=0.05,
+            predicted=prediction(strategy),
+            engine="chromium",
+        )
+        for strategy, latency in ((core_pb2.STRATEGY_PARALLEL, 120.0), (core_pb2.STRATEGY_SEQUENTIAL, 121.0))
+    ]
+    return ComparisonEvent(
+        sequence=2,
+        completed=orchestrator_pb2.ComparisonResult(
+            comparison_id="c-1",
+            best=core_pb2.STRATEGY_PARALLEL,
+            recommended=core_pb2.STRATEGY_SEQUENTIAL,
+            tied=[core_pb2.STRATEGY_PARALLEL, core_pb2.STRATEGY_SEQUENTIAL],
+            recommendation_correct=True,
+            improvement_percent=12.5,
+            strategies=[*measured, failed],
+            models=[SEEDED_MODEL],
+            recorded=True,
+        ),
+    )
+
+
+@dataclass
+class ScriptedOrchestrator(OrchestratorServiceServicer):
+    """Streams `events`, then raises `failure`, waits for ever with `hold`, or ends."""
+
+    events: Sequence[Any] = ()
+    failure: CorunError | None = None
+    hold: bool = False
+    requests: list[Any] = field(default_factory=list)
+    held: asyncio.Event = field(default_factory=asyncio.Event)
+    cancelled: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def ExecuteWithStrategy(self, request: Any, _context: Any) -> AsyncIterator[Any]:
+        async for event in self._script(request):
+            yield event
+
+    async def CompareStrategies(self, request: Any, _context: Any) -> AsyncIterator[Any]:
+        async for event in self._script(request):
+            yield event
+
+    async def GetValidationMetrics(self, _request: Any, _context: Any) -> Any:
+        metrics = validator_pb2.GetValidationMetricsResponse(validation_count=3, database_path="/through/orchestrator")
+        return orchestrator_pb2.OrchestratorServiceGetValidationMetricsResponse(metrics=metrics)
+
+    async def _script(self, request: Any) -> AsyncIterator[Any]:
+        self.requests.append(request)
+        for event in self.events:
+            yield event
+        if self.failure is not None:
+            raise self.failure
+        if self.hold:
+            self.held.set()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                self.cancelled.set()
+
+
+@dataclass
+class ScriptedPool(ResourcePoolServiceServicer):
+    """One seeded model; Infer gives its tensors back; `failure` is raised by every call where it is set.
+
+    `unprepared` is raised by ListModels with names.
+    """
+
+    failure: CorunError | None = None
+    unprepared: CorunError | None = None
+    requests: list[Any] = field(default_factory=list)
+
+    async def ListModels(self, request: Any, _context: Any) -> Any:
+        self._note(request)
+        if request.names and self.unprepared is not None:
+            raise self.unprepared
+        return pool_pb2.ListModelsResponse(models=[SEEDED_MODEL])
+
+    async def GetCapabilities(self, request: Any, _context: Any) -> Any:
+        self._note(request)
+        webgpu = pool_pb2.PlatformCapability(
+            platform=core_pb2.PLATFORM_WEBGPU, supported=True, adapter="SwiftShader", software=True
+        )
+        engine = pool_pb2.EngineCapability(engine="chromium", version="156", available=True, platforms=[webgpu])
+        return pool_pb2.GetCapabilitiesResponse(engines=[engine], core_count=2, max_connections=4)
+
+    async def LoadModel(self, request: Any, _context: Any) -> Any:
+        self._note(request)
+        return pool_pb2.LoadModelResponse(load_time_ms=12.5, engine="chromium")
+
+    async def UnloadModel(self, request: Any, _context: Any) -> Any:
+        self._note(request)
+        return pool_pb2.UnloadModelResponse(session_count=2)
+
+    async def Infer(self, request: Any, _context: Any) -> Any:
+        self._note(request)
+        label = pool_pb2.Label(name="cat", index=3, score=0.5)
+        return pool_pb2.InferResponse(
+            outputs=request.tensors,
+            results=[pool_pb2.ItemResult(embedding=[0.6, 0.8], labels=[label]) for _ in request.items],
+            run_time_ms=7,
+            engine="chromium",
+            weights_origin=core_pb2.WEIGHTS_ORIGIN_PRETRAINED,
+        )
+
+    async def ProfileModel(self, request: Any, _context: Any) -> Any:
+        raise NotImplementedError
+
+    def ExecutePlan(self, request: Any, _context: Any) -> AsyncIterator[Any]:
+        raise NotImplementedError
+
+    async def GetPoolStatus(self, request: Any, _context: Any) -> Any:
+        self._note(request)
+        lane = pool_pb2.LaneStatus(lane_id="l-1", platform=core_pb2.PLATFORM_WASM, width=2, model_names=["m"])
+        connection = pool_pb2.ConnectionStatus(connection_id="c-1", engine="chromium", state="ready", lanes=[lane])
+        return pool_pb2.GetPoolStatusResponse(connections=[connection], max_connections=4)
+
+    def _note(self, request: Any) -> None:
+        self.requests.append(request)
+        if self.failure is not None:
+            raise self.failure
+
+
+class ScriptedValidator(ValidatorServiceServicer):
+    """Knows one error rate."""
+
+    async def GetValidationMetrics(self, _request: Any, _context: Any) -> Any:
+        overall = validator_pb2.ErrorSummary(validation_count=1, average=validator_pb2.ErrorRates(latency=0.25))
+        return validator_pb2.GetValidationMetricsResponse(
+            validation_count=1, overall=overall, database_path="/from/validator"
+        )
+
+    async def RecordExecution(self, request: Any, _context: Any) -> Any:
+        raise NotImplementedError
+
+    async def ValidatePrediction(self, request: Any, _context: Any) -> Any:
+        raise NotImplementedError
+
+    async def RecordOptimizationImpact(self, request: Any, _context: Any) -> Any:
+        raise NotImplementedError
+
+
+@asynccontextmanager
+async def serving(*servicers: Any) -> AsyncIterator[str]:
+    """The address of a real server that hosts exactly these."""
+    adders: dict[type, tuple[str, Callable[[Any, Any], None]]] = {
+        OrchestratorServiceServicer: ("corun.v1.OrchestratorService", add_OrchestratorServiceServicer_to_server),
+        ResourcePoolServiceServicer: ("corun.v1.ResourcePoolService", add_ResourcePoolServiceServicer_to_server),
+        ValidatorServiceServicer: ("corun.v1.ValidatorService", add_ValidatorServiceServicer_to_server),
+    }
+    services = [
+        Service(name, servicer, add)
+        for servicer in servicers
+        for kind, (name, add) in adders.items()
+        if isinstance(servicer, kind)
+    ]
+    server = Server(host="127.0.0.1", port=0, grace_seconds=0)
+    async with server.serving(services):
+        yield server.address

@@ -1,0 +1,102 @@
+"""A predictor that says what a test tells it to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import grpc
+
+from corun.v1 import core_pb2
+from corun.v1 import predictor_service_pb2 as predictor_pb2
+from corun.v1.predictor_service_pb2_grpc import PredictorServiceServicer
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+VERSION = "fake-1"
+
+LATENCIES_MS: dict[core_pb2.Strategy.ValueType, float] = {
+    core_pb2.STRATEGY_PARALLEL: 80.0,
+    core_pb2.STRATEGY_SEQUENTIAL: 100.0,
+    core_pb2.STRATEGY_BATCHED: 120.0,
+}
+
+
+@dataclass(slots=True)
+class FakePredictor(PredictorServiceServicer):
+    """Recommends `recommended`, and suggests profiles of a model until a run of it is observed.
+
+    Predicts 80, 100 and 120 ms for parallel, sequential and batched, 1,000 / latency items per second, and
+    10 MB each. Plans put all runs in one stage (parallel), one run in a stage (sequential), or two (batched).
+    """
+
+    recommended: core_pb2.Strategy.ValueType = core_pb2.STRATEGY_PARALLEL
+    reason: str = "parallel is predicted fastest: 80 ms against 100 and 120"
+    suggestions: list[predictor_pb2.ProfileSuggestion] = field(default_factory=list)
+    observe_error: Exception | None = None
+    recommend_error: Exception | None = None
+    recommend_requests: list[predictor_pb2.RecommendStrategyRequest] = field(default_factory=list)
+    observe_requests: list[predictor_pb2.ObserveRequest] = field(default_factory=list)
+
+    async def Predict(self, request: predictor_pb2.PredictRequest, _context: Context) -> predictor_pb2.PredictResponse:
+        """All three strategies."""
+        observed = {each.model_name for sent in self.observe_requests for each in sent.observations}
+        return predictor_pb2.PredictResponse(
+            predictions=[_prediction(strategy, request) for strategy in LATENCIES_MS],
+            predictor_version=VERSION,
+            suggested_profiles=[each for each in self.suggestions if each.model_name not in observed],
+        )
+
+    async def RecommendStrategy(
+        self, request: predictor_pb2.RecommendStrategyRequest, context: Context
+    ) -> predictor_pb2.RecommendStrategyResponse:
+        """The strategy that the test chose."""
+        self.recommend_requests.append(request)
+        if self.recommend_error is not None:
+            raise self.recommend_error
+        return predictor_pb2.RecommendStrategyResponse(
+            strategy=self.recommended,
+            reason=self.reason,
+            tied=[self.recommended],
+            prediction=await self.Predict(request.prediction, context),
+        )
+
+    async def Observe(self, request: predictor_pb2.ObserveRequest, _context: Context) -> predictor_pb2.ObserveResponse:
+        """Remembers the request."""
+        if self.observe_error is not None:
+            raise self.observe_error
+        self.observe_requests.append(request)
+        return predictor_pb2.ObserveResponse(learned_count=len(request.observations), predictor_version=VERSION)
+
+
+def _prediction(
+    strategy: core_pb2.Strategy.ValueType, request: predictor_pb2.PredictRequest
+) -> predictor_pb2.StrategyPrediction:
+    latency = LATENCIES_MS[strategy]
+    return predictor_pb2.StrategyPrediction(
+        strategy=strategy,
+        plan=_plan(strategy, request.workload, request.environment.core_count),
+        latency_ms=_estimate(latency),
+        throughput_items_per_second=_estimate(1000 / latency),
+        memory_mb=_estimate(10.0),
+    )
+
+
+def _estimate(value: float) -> core_pb2.Estimate:
+    return core_pb2.Estimate(value=value, low=value * 0.9, high=value * 1.1)
+
+
+def _plan(strategy: core_pb2.Strategy.ValueType, workload: core_pb2.Workload, core_count: int) -> core_pb2.Plan:
+    count = len(workload.models)
+    group = {core_pb2.STRATEGY_PARALLEL: count, core_pb2.STRATEGY_SEQUENTIAL: 1}.get(strategy, 2)
+    stages = []
+    for start in range(0, count, group):
+        members = range(start, min(start + group, count))
+        stages.append(core_pb2.Stage(runs=[_run(workload, index, lane) for lane, index in enumerate(members)]))
+    lanes = min(group, count)
+    return core_pb2.Plan(strategy=strategy, stages=stages, lane_widths=[max(1, core_count // lanes)] * lanes)
+
+
+def _run(workload: core_pb2.Workload, index: int, lane: int) -> core_pb2.PlannedRun:
+    model = workload.models[index]
+    return core_pb2.PlannedRun(model_name=model.model_name, batch_size=model.batch_size, lane=lane, members=[index])
