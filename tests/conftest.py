@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import skimage
+
 from corun.plumbing.settings import cache_folder
 from corun.resource_pool.models.sources.wheels import Member, Wheel, WheelStore
 

@@ -30,6 +30,7 @@ CHANNEL_OPTIONS: list[tuple[str, str | int]] = [
     ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
     ("grpc.service_config", _SERVICE_CONFIG),
+    ("grpc.enable_http_proxy", 0),  # else a proxy of the environment comes between us and loopback
 ]
 
 

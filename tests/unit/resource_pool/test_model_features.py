@@ -105,7 +105,7 @@ def test_shapes_that_the_graph_computes_itself_are_followed(tmp_path: Path) -> N
     model = model_of(
         nodes,
         [helper.make_tensor_value_info("x", FLOAT, ["n", 6, 4])],
-        [helper.make_tensor_value_info("y", FLOAT, None)],
+        [helper.make_tensor_value_info("y", FLOAT, ["n", 3, 5])],
         [
             helper.make_tensor("zero", INT64, [1], [0]),
             helper.make_tensor("rest", INT64, [2], [3, 8]),

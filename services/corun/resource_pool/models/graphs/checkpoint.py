@@ -97,6 +97,5 @@ def _view(values: Array, tensor: _Tensor) -> Array:
     if min((tensor.offset, *tensor.shape, *tensor.strides)) < 0 or last >= len(values):
         raise ValueError(f"a tensor reaches out of storage {tensor.storage.key}")
     strides = [stride * values.itemsize for stride in tensor.strides]
-    return np.ascontiguousarray(
-        np.lib.stride_tricks.as_strided(values[tensor.offset :], tensor.shape, strides, writeable=False)
-    )
+    # A copy, in order; `ascontiguousarray` would give a scalar a dimension.
+    return np.lib.stride_tricks.as_strided(values[tensor.offset :], tensor.shape, strides, writeable=False).copy("C")

@@ -1,7 +1,7 @@
 """Writes an ONNX file one tensor at a time, so that half a gigabyte of weights never is in memory at once.
 
-The file is what onnx itself would write: protobuf messages are length-delimited, and the length of a tensor's
-message follows from its shape.
+Protobuf messages are length-delimited, and the length of a tensor's message follows from its shape; so the graph's
+length can be written before its tensors are there. Fields may come in any order: here the weights come last.
 """
 
 from __future__ import annotations

@@ -94,6 +94,8 @@ def pip_download(wheel: Wheel, folder: Path) -> Path:
         "--no-input",
         "--disable-pip-version-check",
         "--quiet",
+        "--retries=2",
+        "--timeout=20",
     ]
     command = [sys.executable, "-m", "pip", "download", *options, "--dest", str(folder)]
     try:

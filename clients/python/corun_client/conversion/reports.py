@@ -1,0 +1,131 @@
+"""Shapes of what the client gives back: plain dicts with the guide's keys.
+
+Latencies and times are milliseconds, throughput items per second, memory megabytes (10^6 bytes).
+"""
+
+from __future__ import annotations
+
+from typing import NotRequired, TypedDict
+
+
+class ModelRun(TypedDict):
+    """A model as it was run."""
+
+    model_name: str
+    model_type: str
+    batch_size: int
+    weights_origin: str
+    source: str
+
+
+class RunReport(TypedDict):
+    """One run inside its lane."""
+
+    iteration: int
+    stage: int
+    run: int
+    model_name: str
+    batch_size: int
+    lane_width: int
+    concurrency: int
+    run_time_ms: float
+
+
+class ExecutionReport(TypedDict):
+    """What execute gives back. `intervals` are [low, high], meant to hold nine measurements out of ten."""
+
+    success: bool
+    execution_id: str
+    execution_strategy: str
+    recommended_strategy: str
+    strategy_reason: str
+    strategy_automatic: bool
+    hardware_platform: str
+    optimization_goal: str
+    predicted_latency: float
+    predicted_throughput: float
+    predicted_memory: float
+    actual_latency: float
+    actual_throughput: float
+    actual_memory: float
+    intervals: dict[str, list[float]]
+    predictor_version: str
+    engine: str
+    adapter: str
+    software_adapter: bool
+    models: list[ModelRun]
+    queue_time_ms: float
+    load_time_ms: float
+    warmup_time_ms: float
+    iteration_latencies_ms: list[float]
+    retry_count: int
+    validated: bool
+    error_rates: NotRequired[dict[str, float]]
+    recorded: bool
+    warnings: list[str]
+    runs: list[RunReport]
+
+
+class Figures(TypedDict):
+    """Measured figures."""
+
+    latency: float
+    throughput: float
+    memory: float
+
+
+class StatusReport(TypedDict):
+    """Why a strategy failed."""
+
+    code: str
+    reason: str
+    message: str
+
+
+class StrategyReport(TypedDict, total=False):
+    """One strategy of a comparison: medians over its rounds, or `error` where it failed."""
+
+    latency: float
+    throughput: float
+    memory: float
+    noise: float
+    rounds: list[Figures]
+    predicted_latency: float
+    predicted_throughput: float
+    predicted_memory: float
+    intervals: dict[str, list[float]]
+    engine: str
+    adapter: str
+    error: StatusReport
+
+
+class ComparisonReport(TypedDict):
+    """What compare gives back. `recommendation_accuracy` is 1.0 when the recommended one was best or tied."""
+
+    success: bool
+    comparison_id: str
+    hardware_platform: str
+    optimization_goal: str
+    best_strategy: str
+    recommended_strategy: str
+    recommendation_accuracy: float
+    tied_strategies: list[str]
+    optimization_impact: dict[str, float]
+    strategy_results: dict[str, StrategyReport]
+    models: list[ModelRun]
+    recorded: bool
+    warnings: list[str]
+
+
+class MetricsReport(TypedDict):
+    """What metrics gives back. Errors are fractions (0.15 is 15 %); what is not known yet is absent."""
+
+    validation_count: int
+    execution_count: int
+    error_rates: NotRequired[dict[str, float]]
+    platform_metrics: dict[str, dict[str, float]]
+    strategy_metrics: dict[str, dict[str, float]]
+    optimization_impact: NotRequired[dict[str, float]]
+    strategy_distribution: dict[str, int]
+    error_threshold: float
+    database_path: str

@@ -1,0 +1,7 @@
+"""`python -m corun.cli`: the `corun` command."""
+
+from __future__ import annotations
+
+from corun.cli import main
+
+main()

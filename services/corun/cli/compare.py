@@ -1,0 +1,67 @@
+"""`corun compare`: models under every strategy."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from corun.cli import options, session
+from corun.cli.output import print_json, print_tables
+from corun.cli.workload import parse_models
+
+if TYPE_CHECKING:
+    from corun_client.conversion.reports import ComparisonReport
+
+_STRATEGY_COUNT = 3
+
+
+def compare(
+    *,
+    models: options.Models,
+    platform: options.Platform,
+    goal: options.Goal = "latency",
+    iterations: options.Iterations = 1,
+    rounds: Annotated[int, typer.Option("--rounds", help="Rounds; each runs every strategy once.")] = 3,
+    target: options.Target = None,
+    db_path: options.DbPath = None,
+    models_folder: options.ModelsFolder = None,
+    state_folder: options.StateFolder = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Run models under every strategy in interleaved rounds; print which was best."""
+    from corun.cli.comparison_tables import comparison_tables  # noqa: PLC0415
+    from corun.cli.progress import Progress  # noqa: PLC0415
+    from corun_client import calls  # noqa: PLC0415
+
+    configs = parse_models(models)
+    # Refuses what can be refused here before any service is started.
+    calls.compare(
+        models=configs,
+        platform=platform,
+        goal=goal,
+        strategies=(),
+        iterations=iterations,
+        rounds=rounds,
+        timeout_seconds=None,
+    )
+
+    async def work() -> ComparisonReport:
+        with Progress(rounds=rounds * _STRATEGY_COUNT) as progress:
+            async with session.session(
+                target, db_path=db_path, models_folder=models_folder, state_folder=state_folder
+            ) as client:
+                return await client.compare(
+                    models=configs,
+                    platform=platform,
+                    goal=goal,
+                    iterations=iterations,
+                    rounds=rounds,
+                    on_event=progress.compared,
+                )
+
+    report = session.finish(work())
+    if as_json:
+        print_json(report)
+    else:
+        print_tables(comparison_tables(report))

@@ -1,0 +1,43 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Models = Annotated[str, typer.Option("--models", help="NAME:BATCH,NAME:BATCH; BATCH is 1 when left out.")]
+Platform = Annotated[str, typer.Option("--platform", help="webgpu, webnn or wasm (cpu is another name of wasm).")]
+Goal = Annotated[str, typer.Option("--goal", help="latency, throughput or memory.")]
+Iterations = Annotated[int, typer.Option("--iterations", help="How often the whole workload runs.")]
+Target = Annotated[
+    str | None, typer.Option("--target", metavar="HOST:PORT", help="Running services. Without it they start here.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print exactly one JSON document.")]
+DbPath = Annotated[
+    Path | None, typer.Option("--db-path", dir_okay=False, help="The validator's DuckDB file, for services here.")
+]
+ModelsFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--models-folder",
+        exists=True,
+        file_okay=False,
+        help="Your own models, FOLDER/NAME/model.onnx, for services here.",
+    ),
+]
+StateFolder = Annotated[
+    Path | None,
+    typer.Option("--state-folder", file_okay=False, help="What the predictor has learnt, for services here."),
+]
+Host = Annotated[str | None, typer.Option("--host", help="Interface to listen on.")]
+Port = Annotated[int | None, typer.Option("--port", min=0, max=65535, help="Port; 0 takes a free one.")]
+Verbose = Annotated[bool, typer.Option("--verbose", help="Show the services' logs on standard error.")]
+MaxConnections = Annotated[int | None, typer.Option("--max-connections", help="Most browsers at once.")]
+ErrorThreshold = Annotated[
+    float | None, typer.Option("--error-threshold", help="Largest acceptable error; 0.15 is 15 %.")
+]
+ValidationInterval = Annotated[
+    int | None, typer.Option("--validation-interval", help="Validate every n-th execution on a platform.")
+]

@@ -1,0 +1,68 @@
+"""`corun run`: models together, once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from corun.cli import options, session
+from corun.cli.output import print_json, print_tables
+from corun.cli.workload import parse_models
+
+if TYPE_CHECKING:
+    from corun_client.conversion.reports import ExecutionReport
+
+
+def run(
+    *,
+    models: options.Models,
+    platform: options.Platform,
+    strategy: Annotated[
+        str | None,
+        typer.Option("--strategy", help="parallel, sequential or batched; default: the best by prediction."),
+    ] = None,
+    goal: options.Goal = "latency",
+    iterations: options.Iterations = 1,
+    target: options.Target = None,
+    db_path: options.DbPath = None,
+    models_folder: options.ModelsFolder = None,
+    state_folder: options.StateFolder = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Run models together; print what was predicted beside what was measured."""
+    from corun.cli.execution_tables import execution_tables  # noqa: PLC0415
+    from corun.cli.progress import Progress  # noqa: PLC0415
+    from corun_client.calls import execute  # noqa: PLC0415
+
+    configs = parse_models(models)
+    # Refuses what can be refused here before any service is started.
+    execute(
+        models=configs,
+        platform=platform,
+        strategy=strategy,
+        goal=goal,
+        iterations=iterations,
+        validation=None,
+        timeout_seconds=None,
+    )
+
+    async def work() -> ExecutionReport:
+        with Progress(rounds=iterations) as progress:
+            async with session.session(
+                target, db_path=db_path, models_folder=models_folder, state_folder=state_folder
+            ) as client:
+                return await client.execute(
+                    models=configs,
+                    platform=platform,
+                    strategy=strategy,
+                    goal=goal,
+                    iterations=iterations,
+                    on_event=progress.executed,
+                )
+
+    report = session.finish(work())
+    if as_json:
+        print_json(report)
+    else:
+        print_tables(execution_tables(report))

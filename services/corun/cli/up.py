@@ -1,0 +1,48 @@
+"""`corun up`: all four services in one process."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+
+from corun.cli import options, session
+from corun.cli.failures import Interrupted
+
+
+def up(
+    *,
+    host: options.Host = "127.0.0.1",
+    port: options.Port = 50051,
+    max_connections: options.MaxConnections = None,
+    db_path: options.DbPath = None,
+    models_folder: options.ModelsFolder = None,
+    state_folder: options.StateFolder = None,
+    validation_interval: options.ValidationInterval = None,
+    error_threshold: options.ErrorThreshold = None,
+    verbose: options.Verbose = False,
+) -> None:
+    """Start the four services on one port and serve until SIGINT or SIGTERM."""
+    from corun.embedded import SERVICES, StackOptions, embedded_stack  # noqa: PLC0415
+    from corun.plumbing.logs import configure_logs  # noqa: PLC0415
+
+    configure_logs(verbose=verbose)
+    stack: StackOptions = {
+        "host": host or "127.0.0.1",
+        "port": 50051 if port is None else port,
+        "max_connections": max_connections,
+        "db_path": db_path,
+        "models_folder": models_folder,
+        "state_folder": state_folder,
+        "validation_interval": validation_interval,
+        "error_threshold": error_threshold,
+    }
+
+    async def work() -> None:
+        async with embedded_stack(**stack) as address:
+            for service in SERVICES:
+                print(f"{service.replace('_', ' '):<14} {session.listening_on(stack['host'], address)}")
+            print("ready; stop with Ctrl-C", flush=True)
+            await asyncio.Event().wait()
+
+    with suppress(Interrupted):
+        session.finish(work())

@@ -1,0 +1,60 @@
+"""Commands that start what they need themselves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.command import corun
+from tests.e2e.tiny_models import isolated_environment
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("alone")
+
+
+@pytest.fixture(scope="module")
+def environment(folder: Path) -> dict[str, str]:
+    return isolated_environment(folder)
+
+
+def test_a_run_without_target_starts_and_ends_its_own_services(environment: dict[str, str], folder: Path) -> None:
+    database = folder / "named.duckdb"
+    workload = ("--models", "tiny-text", "--platform", "cpu")
+    ended = corun("run", *workload, "--db-path", str(database), "--json", environment=environment, folder=folder)
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.document["hardware_platform"] == "wasm"
+    metrics = corun("metrics", "--db-path", str(database), "--json", environment=environment, folder=folder)
+    assert metrics.document["execution_count"] == 1
+    assert metrics.document["database_path"] == str(database)
+
+
+def test_the_doctor_finds_everything_that_a_run_needs(environment: dict[str, str], folder: Path) -> None:
+    ended = corun("doctor", "--json", environment=environment, folder=folder)
+    assert ended.code == 0
+    assert ended.document["ok"] is True
+    assert all(check["remedy"] for check in ended.document["checks"] if not check["ok"])
+    assert any(engine["available"] for engine in ended.document["capabilities"]["engines"])
+
+
+def test_the_doctor_does_not_make_a_database_by_looking(environment: dict[str, str], folder: Path) -> None:
+    corun("doctor", "--json", environment=environment, folder=folder)
+    assert not Path(environment["CORUN_VALIDATOR_DB_PATH"]).exists()
+
+
+def test_an_unavailable_platform_is_refused_with_what_there_is(environment: dict[str, str], folder: Path) -> None:
+    document = corun("doctor", "--json", environment=environment, folder=folder).document
+    supported = {
+        platform["platform"]
+        for engine in document["capabilities"]["engines"]
+        for platform in engine["platforms"]
+        if platform["supported"]
+    }
+    if supported == {"wasm", "webgpu", "webnn"}:
+        pytest.skip("every platform works here")
+    missing = sorted({"wasm", "webgpu", "webnn"} - supported)[0]
+    ended = corun("run", "--models", "tiny-text", "--platform", missing, environment=environment, folder=folder)
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.err.startswith(f"corun: --platform: '{missing}' is not available here")
