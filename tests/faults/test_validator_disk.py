@@ -11,6 +11,7 @@ from pathlib import Path
 
 import duckdb
 import grpc
+
 from corun.plumbing.channel import open_channel
 from corun.plumbing.status import RemoteError
 from corun.v1 import core_pb2 as core

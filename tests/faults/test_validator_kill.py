@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import duckdb
 import grpc
+
 from corun.plumbing.channel import open_channel
 from corun.v1 import core_pb2 as core
 from corun.v1 import validator_service_pb2 as pb

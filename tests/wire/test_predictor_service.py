@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import grpc
 import pytest
+
 from corun.plumbing.channel import open_channel
 from corun.plumbing.server import Server
 from corun.plumbing.status import RemoteError

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import grpc
 import pytest
+
 from corun.plumbing.channel import open_channel
 from corun.plumbing.server import Server
 from corun.plumbing.status import RemoteError

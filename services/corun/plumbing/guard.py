@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import grpc
@@ -63,8 +64,10 @@ def _guarded_stream(stream: Any, method: str) -> Any:
     async def guarded(request: Message, context: Context) -> AsyncIterator[Any]:
         await _refuse_broken(request, context)
         try:
-            async for response in stream(request, context):
-                yield response
+            # Closed here, not by the garbage collector: a client that left must free what it held at once.
+            async with aclosing(stream(request, context)) as responses:
+                async for response in responses:
+                    yield response
         except Exception as error:
             await _abort(error, method, context)
 

@@ -21,5 +21,6 @@ def configure_logs(*, verbose: bool) -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO if verbose else logging.WARNING),
-        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+        # Looked up anew for every line: whoever redirects standard error gets the log too.
+        logger_factory=lambda *_names: structlog.PrintLogger(sys.stderr),
     )

@@ -125,7 +125,7 @@ def _strategy_prediction(prediction: StrategyPrediction) -> predictor_service_pb
             contention_ms=composition.contention_ms,
             dispatch_ms=composition.dispatch_ms,
             weights_mb=composition.memory.weights_mb,
-            activations_mb=composition.memory.activations_mb,
+            scratch_mb=composition.memory.scratch_mb,
             lanes_mb=composition.memory.lanes_mb,
             solo_times=[_solo_time(each) for each in composition.solo_times],
         ),

@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+
 from corun.predictor.core.observation import GraphFeatures, Lesson, Observation
 from corun.predictor.core.workload import Environment, ModelConfig, Place, Platform, Workload
 

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 import pytest
-from corun.predictor.core.curve import fit_curve
-from corun.predictor.core.line import Point, fit_line
 from hypothesis import given
 from hypothesis import strategies as st
+
+from corun.predictor.core.curve import fit_curve
+from corun.predictor.core.line import Point, fit_line
 
 LINE = {1: 14.0, 2: 24.0, 4: 44.0, 8: 84.0, 16: 164.0}  # 4 ms + 10 ms an item
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from corun.predictor.core.knowledge import Knowledge
 from corun.predictor.core.observation import GraphFeatures, Lesson
 from corun.predictor.journal import FolderHeld, Journal

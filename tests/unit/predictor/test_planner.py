@@ -2,10 +2,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from corun.predictor.core.planner import Plan, make_plan
-from corun.predictor.core.workload import ModelConfig, Strategy, Workload
 from hypothesis import given
 from hypothesis import strategies as st
+
+from corun.predictor.core.planner import Plan, make_plan
+from corun.predictor.core.workload import ModelConfig, Strategy, Workload
 
 Make = Callable[..., Workload]
 

@@ -3,13 +3,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from corun.predictor.core.knowledge import Knowledge
 from corun.predictor.core.observation import GraphFeatures, Lesson, Observation
 from corun.predictor.core.prediction import Prediction, StrategyPrediction, predict
 from corun.predictor.core.recommendation import recommend
 from corun.predictor.core.workload import Environment, Goal, ModelConfig, Place, Platform, Strategy, Workload
-from hypothesis import given
-from hypothesis import strategies as st
 
 Make = Callable[..., Workload]
 Runs = Callable[..., Lesson]

@@ -1,9 +1,10 @@
 from __future__ import annotations
 
 import pytest
-from corun.predictor.core.sharing import Machine, SharedRun, finish_times, makespan
 from hypothesis import given
 from hypothesis import strategies as st
+
+from corun.predictor.core.sharing import Machine, SharedRun, finish_times, makespan
 
 runs = st.lists(st.builds(SharedRun, st.floats(0.01, 1e5), st.integers(1, 64)), min_size=1, max_size=16)
 machines = st.builds(Machine, st.integers(1, 64), st.floats(0, 0.2), st.booleans())

@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+
 from corun.errors import ModelNeverObserved
 from corun.predictor.core.knowledge import Knowledge
 from corun.predictor.core.observation import GraphFeatures, Lesson, Observation

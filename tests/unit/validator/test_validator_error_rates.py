@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as some
+
 from corun.errors import InvalidField
 from corun.validator.core.error_rates import ErrorRates, error_rate, error_rates
 from corun.validator.core.records import Performance
-from hypothesis import given
-from hypothesis import strategies as some
 
 figures = some.floats(min_value=1e-6, max_value=1e12)
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+
 from corun.errors import ExecutionConflict
 from corun.validator.core.identity import (
     ComparisonConflict,

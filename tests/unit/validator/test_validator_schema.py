@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import duckdb
 import pytest
+
 from corun.validator.schema import Migration, SchemaTooNew, migrate, migrations
 
 FIRST = Migration(1, "first", "CREATE TABLE one (a INTEGER)")

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
+
 from corun.plumbing.settings import state_folder
 from corun.validator.config import Settings
-from pydantic import ValidationError
 
 
 def test_defaults_are_the_guides_threshold_and_a_file_in_the_state_folder() -> None:

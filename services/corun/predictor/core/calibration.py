@@ -37,7 +37,7 @@ class Calibration:
         contention: What each further concurrent run adds to the time of all, as a share.
         lane_mb: Runtime of a lane without threads, megabytes.
         lane_sigma: Its standard deviation, as a share.
-        weight_factor: Copies of the weights that a session keeps.
+        weight_factor: Copies of the weights that a session takes at its peak, while it is loaded.
     """
 
     rates: Rates
@@ -134,8 +134,10 @@ def _lane_line(rates: Rates, observed: Mapping[str, History], features: Mapping[
         if curve is None or graph.weight_bytes == 0:
             continue
         batch_size = curve.smallest
+        weights = graph.weight_bytes / 1e6
         activations = rates.live_share * graph.activation_bytes_per_item * batch_size / 1e6
-        points.append(Point(graph.weight_bytes / 1e6, max(1.0, curve.at(batch_size) - activations)))
+        # Activations find room where the file's copy was; only what is more than that adds to the peak.
+        points.append(Point(weights, max(1.0, curve.at(batch_size) - max(0.0, activations - weights))))
     sizes = [point.x for point in points]
     if len(points) < _MEMORY_MODELS or max(sizes) < _MEMORY_RANGE * min(sizes):
         return None

@@ -29,7 +29,7 @@ class Rates:
         one_device: True where all runs take turns on one device, so that lane width does not matter.
         lane_mb: Runtime of a lane, without its threads, megabytes.
         thread_mb: What each thread of a lane adds, megabytes.
-        weight_factor: Copies of the weights that a session keeps.
+        weight_factor: Copies of the weights that a session takes at its peak, while it is loaded.
         live_share: Part of all intermediate results that are alive at the same time.
     """
 
@@ -40,15 +40,15 @@ class Rates:
     parallel_fraction: float = 0.8
     contention: float = 0.07
     one_device: bool = False
-    lane_mb: float = 35.0
+    lane_mb: float = 90.0
     thread_mb: float = 5.0
-    weight_factor: float = 1.3
+    weight_factor: float = 2.0
     live_share: float = 0.2
 
 
 _WASM = Rates(flops_per_ms=20e6, bytes_per_ms=10e6, operator_ms=0.005)
 # The browser holds a second copy of the weights in the process that runs the graph.
-_WEBNN = Rates(flops_per_ms=35e6, bytes_per_ms=10e6, operator_ms=0.003, weight_factor=2.3, lane_mb=45.0)
+_WEBNN = Rates(flops_per_ms=35e6, bytes_per_ms=10e6, operator_ms=0.003, weight_factor=2.3, lane_mb=95.0)
 
 
 def _gpu(flops_per_ms: float, *, operator_ms: float, uncertainty: float) -> Rates:
@@ -60,7 +60,7 @@ def _gpu(flops_per_ms: float, *, operator_ms: float, uncertainty: float) -> Rate
         parallel_fraction=0.0,
         contention=0.03,
         one_device=True,
-        lane_mb=55.0,
+        lane_mb=110.0,
         weight_factor=2.3,
     )
 

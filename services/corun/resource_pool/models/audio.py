@@ -8,7 +8,7 @@ import io
 import numpy as np
 import numpy.typing as npt
 import soundfile
-import soxr  # type: ignore[import-untyped]
+import soxr
 
 from corun.errors import InvalidField
 
