@@ -24,6 +24,7 @@ check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/mypy protos/hatch_build.py
 	$(BIN)/lint-imports
 	cd protos && ../$(BIN)/buf lint
 	cd services/corun/resource_pool/page && npm run --silent check
