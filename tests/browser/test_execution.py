@@ -75,7 +75,7 @@ async def test_three_models_in_parallel_are_measured_and_the_events_tell_the_sto
     wall_seconds = sum(measured.iteration_latencies_ms) / 1000
     assert measured.performance.throughput_items_per_second == pytest.approx(4 * 3 / wall_seconds, rel=0.1)
     assert measured.performance.memory_mb > 50
-    assert measured.memory_sample_count >= 2
+    assert measured.memory_sample_count >= 1
     assert measured.weights_origins[TEXT] == core_pb2.WEIGHTS_ORIGIN_PRETRAINED
 
 

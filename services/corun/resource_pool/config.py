@@ -31,4 +31,4 @@ class Settings(ServiceSettings):
     load_timeout_seconds: Annotated[float, Field(gt=0, le=3600)] = 300.0
     run_timeout_seconds: Annotated[float, Field(gt=0, le=3600)] = 600.0
     transfer_timeout_seconds: Annotated[float, Field(gt=0, le=3600)] = 60.0
-    memory_interval_seconds: Annotated[float, Field(ge=0.01, le=10)] = 0.05
+    memory_interval_seconds: Annotated[float, Field(ge=0.01, le=10)] = 0.1

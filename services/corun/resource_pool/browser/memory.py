@@ -13,14 +13,15 @@ from corun.resource_pool.browser import processes
 from corun.resource_pool.core.measurement import MemoryPeak
 
 MB = 1_000_000
-_TREE_REFRESH_SECONDS = 1.0
 
 
 class MemorySampler:
     """Samples the proportional set size of a browser's process tree in a thread while its context is open.
 
-    Reading it makes the kernel walk the page tables of the process, so each pause is at least ten times as
-    long as the reading took: watching costs at most a tenth of one core.
+    Reading it makes the kernel walk the page tables of each process, some 30 ms for a whole browser. So there
+    is a pause before each sample, ten times as long as the last one took: watching costs at most a tenth of
+    one core. A last sample is taken after the end, so that the shortest plan has one; what a run allocated in
+    WebAssembly memory is still there then, for that never shrinks.
 
     Args:
         main: The browser's main process.
@@ -52,18 +53,15 @@ class MemorySampler:
         return MemoryPeak(max(0.0, self._peak_bytes / MB - idle_mb), count, interval * 1000)
 
     def _watch(self) -> None:
-        identifiers: list[int] = []
-        refreshed = -_TREE_REFRESH_SECONDS
-        while True:
-            begin = time.monotonic()
-            if begin - refreshed >= _TREE_REFRESH_SECONDS:
-                identifiers = [process.pid for process in processes.tree(self._main)]
-                refreshed = begin
-            self._peak_bytes = max(self._peak_bytes, processes.proportional_set_size(identifiers))
-            self._times.append(begin)
-            cost = time.monotonic() - begin
-            # A last sample is taken after the end, so that even the shortest plan has one from its end.
-            if self._ended.is_set() or self._ended.wait(max(self._interval_seconds, 10 * cost)):
-                break
-        self._peak_bytes = max(self._peak_bytes, processes.proportional_set_size(identifiers))
-        self._times.append(time.monotonic())
+        pause = self._interval_seconds
+        while not self._ended.wait(pause):
+            pause = max(self._interval_seconds, 10 * self._sample())
+        self._sample()
+
+    def _sample(self) -> float:
+        """Takes a sample; gives back the seconds it took."""
+        begin = time.monotonic()
+        size = processes.proportional_set_size(process.pid for process in processes.tree(self._main))
+        self._peak_bytes = max(self._peak_bytes, size)
+        self._times.append(begin)
+        return time.monotonic() - begin
