@@ -3,7 +3,7 @@
 //   node dist/src/compare.js [HOST:PORT] [NAME:BATCH,…] [PLATFORM]
 
 import { Code, ConnectError, createClient } from "@connectrpc/connect";
-import { createGrpcTransport } from "@connectrpc/connect-node";
+import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import { Platform, Strategy } from "../generated/corun/v1/core_pb.js";
 import { type ComparisonResult, OrchestratorService } from "../generated/corun/v1/orchestrator_service_pb.js";
 
@@ -41,8 +41,8 @@ function print(result: ComparisonResult): void {
   console.log(`best: ${nameOf(result.best)} (within noise: ${tied}); recommended: ${nameOf(result.recommended)}`);
 }
 
-async function main(): Promise<void> {
-  const transport = createGrpcTransport({ baseUrl: `http://${target}` });
+async function main(sessionManager: Http2SessionManager): Promise<void> {
+  const transport = createGrpcTransport({ baseUrl: `http://${target}`, sessionManager });
   const orchestrator = createClient(OrchestratorService, transport);
   const workload = { models: parseModels(models) };
   const events = orchestrator.compareStrategies(
@@ -75,10 +75,13 @@ async function main(): Promise<void> {
   throw new Error("the stream ended without a result");
 }
 
+const session = new Http2SessionManager(`http://${target}`);
 try {
-  await main();
+  await main(session);
 } catch (error) {
   const known = error instanceof ConnectError ? `${Code[error.code]}: ${error.rawMessage}` : String(error);
   console.error(known);
   process.exitCode = 1;
+} finally {
+  session.abort(); // an open session keeps the process alive
 }

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
 import grpc
 
-from corun.errors import ModelNotLoaded
+from corun.errors import CorunError, ModelNotLoaded
 from corun.resource_pool import conversion
 from corun.resource_pool.capabilities import Capabilities
 from corun.resource_pool.config import Settings
@@ -42,8 +43,7 @@ class ResourcePoolServicer(ResourcePoolServiceServicer):
 
     async def ListModels(self, request: messages.ListModelsRequest, context: Context) -> messages.ListModelsResponse:
         if not request.names:
-            entries = await asyncio.to_thread(self.catalog.entries)
-            return messages.ListModelsResponse(models=[conversion.from_entry(entry) for entry in entries])
+            return messages.ListModelsResponse(models=await asyncio.to_thread(self._list))
         models = [await self._resolve(name, f"names[{index}]") for index, name in enumerate(request.names)]
         return messages.ListModelsResponse(models=[conversion.from_model(model) for model in models])
 
@@ -150,6 +150,20 @@ class ResourcePoolServicer(ResourcePoolServiceServicer):
             queued_count=self.pool.queued_count,
             lost_count=self.pool.lost_count,
         )
+
+    def _list(self) -> list[messages.ModelInfo]:
+        """Every model as it is; one that was found bad says so in its source."""
+        listed = []
+        for entry in self.catalog.entries():
+            if not entry.prepared:
+                listed.append(conversion.from_entry(entry))
+                continue
+            try:
+                listed.append(conversion.from_model(self.catalog.resolve(entry.name)))
+            except CorunError as error:
+                bad = dataclasses.replace(entry, prepared=False, source=f"{entry.source}: {error}")
+                listed.append(conversion.from_entry(bad))
+        return listed
 
     async def _resolve(self, name: str, field: str) -> Model:
         return await asyncio.to_thread(self.catalog.resolve, name, field=field)

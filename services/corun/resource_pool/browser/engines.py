@@ -16,8 +16,6 @@ _QUIET = (
     "--disable-sync",
     "--disable-quic",
 )
-# A renderer in reserve would cost memory for a second page that never comes.
-_ONE_PAGE = ("--disable-features=SpareRendererForSitePerProcess",)
 # Without these, after some GPU process crashes WebGPU stays away while the browser looks healthy.
 _GPU_SURVIVES_CRASHES = ("--disable-gpu-process-crash-limit", "--disable-domain-blocking-for-3d-apis")
 # Lets a lane free a model's file as soon as the runtime has copied it, instead of whenever the browser likes.
@@ -65,7 +63,7 @@ def runs_sandboxed() -> bool:
 
 def _chromium_arguments() -> tuple[str, ...]:
     software = () if has_gpu() else _SOFTWARE_WEBGPU
-    return (*_QUIET, *_ONE_PAGE, *_COLLECTS_ON_REQUEST, *_GPU_SURVIVES_CRASHES, *_WEBGPU, *software)
+    return (*_QUIET, *_COLLECTS_ON_REQUEST, *_GPU_SURVIVES_CRASHES, *_WEBGPU, *software)
 
 
 CHROMIUM = Engine(
