@@ -24,6 +24,9 @@ def run(
     ] = None,
     goal: options.Goal = "latency",
     iterations: options.Iterations = 1,
+    error_threshold: Annotated[
+        float | None, typer.Option("--error-threshold", help="Largest acceptable prediction error; 0.15 is 15 %.")
+    ] = None,
     target: options.Target = None,
     db_path: options.DbPath = None,
     models_folder: options.ModelsFolder = None,
@@ -34,6 +37,7 @@ def run(
     from corun.cli.execution_tables import execution_tables  # noqa: PLC0415
     from corun.cli.progress import Progress  # noqa: PLC0415
     from corun_client.calls import execute  # noqa: PLC0415
+    from corun_client.conversion.requests import validation_policy  # noqa: PLC0415
 
     configs = parse_models(models)
     # Refuses what can be refused here before any service is started.
@@ -43,7 +47,7 @@ def run(
         strategy=strategy,
         goal=goal,
         iterations=iterations,
-        validation=None,
+        validation=validation_policy(error_threshold=error_threshold),
         timeout_seconds=None,
     )
 
@@ -58,6 +62,7 @@ def run(
                     strategy=strategy,
                     goal=goal,
                     iterations=iterations,
+                    error_threshold=error_threshold,
                     on_event=progress.executed,
                 )
 

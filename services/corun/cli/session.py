@@ -45,7 +45,10 @@ async def session(
     from corun.embedded import embedded_stack  # noqa: PLC0415
 
     def services() -> AbstractAsyncContextManager[str]:
-        return embedded_stack(db_path=db_path, models_folder=models_folder, state_folder=state_folder)
+        # Services that live for one command would never come to the n-th execution.
+        return embedded_stack(
+            db_path=db_path, models_folder=models_folder, state_folder=state_folder, validation_interval=1
+        )
 
     given = {"--db-path": db_path, "--models-folder": models_folder, "--state-folder": state_folder}
     async with _client(target, services, given) as client:
