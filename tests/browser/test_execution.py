@@ -153,3 +153,35 @@ async def test_closing_the_pool_leaves_no_browser_process() -> None:
         family = [main, *main.children(recursive=True)]
     _, alive = psutil.wait_procs(family, timeout=3)
     assert alive == []
+
+
+async def test_the_memory_of_a_plan_does_not_contain_that_of_the_plan_before_it() -> None:
+    async with serve_pool(Settings(max_connections=1, core_count=2)) as pool:
+        alone = (await carry_out(pool, request(sequential((AUDIO, 1)))))[-1].measured.performance.memory_mb
+        await carry_out(pool, request(sequential((TEXT, 4))))
+        after = (await carry_out(pool, request(sequential((AUDIO, 1)))))[-1].measured.performance.memory_mb
+    # The plan in between takes 300 MB and more.
+    assert abs(after - alone) < 60
+
+
+@pytest.mark.parametrize("busy", [False, True], ids=["idle", "in the middle of a plan"])
+async def test_a_killed_browser_driver_costs_its_browsers_and_another_takes_its_place(busy: bool) -> None:
+    async with serve_pool(Settings(max_connections=1, core_count=2)) as pool:
+        await carry_out(pool, request(sequential((AUDIO, 1))))
+        kinds = []
+        if not busy:
+            kill_driver()
+        async for event in pool.ExecutePlan(request(sequential((IMAGE, 8)), iterations=10)):
+            kinds.append(event.WhichOneof("event"))
+            if busy and kinds.count("run_finished") == 2 and "retried" not in kinds and kinds[-1] == "run_finished":
+                kill_driver()
+        assert kinds[-1] == "measured"
+        assert kinds.count("retried") == int(busy)
+        status = await pool.GetPoolStatus(messages.GetPoolStatusRequest())
+        assert [connection.state for connection in status.connections] == ["ready"]
+
+
+def kill_driver() -> None:
+    for child in psutil.Process().children():
+        if "run-driver" in child.cmdline():
+            child.kill()

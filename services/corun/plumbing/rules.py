@@ -8,12 +8,14 @@ from protovalidate import Validator
 from corun.plumbing.status import Violation
 
 _validator = Validator()
+_QUOTED_CHARACTERS = 100
+_MOST_VIOLATIONS = 20
 
 
 def broken_rules(message: Message) -> list[Violation]:
-    """Every field of `message` that breaks its rule; empty when all is well."""
+    """Fields of `message` that break their rules, the first twenty; empty when all is well."""
     found = []
-    for violation in _validator.collect_violations(message):
+    for violation in _validator.collect_violations(message)[:_MOST_VIOLATIONS]:
         elements = list(violation.proto.field.elements) if violation.proto.field else []
         names = [element.field_name for element in elements]
         path = ".".join(
@@ -40,10 +42,15 @@ def _enum_names(message: Message, names: list[str]) -> list[str]:
     return []
 
 
+def shortened(text: str) -> str:
+    """At most `_QUOTED_CHARACTERS` of it: statuses travel in headers, which must stay small."""
+    return text if len(text) <= _QUOTED_CHARACTERS else f"{text[:_QUOTED_CHARACTERS]}… ({len(text)} characters)"
+
+
 def _in_words(rule: str, value: object, allowed: list[str]) -> str:
     words = rule
     if isinstance(value, str | int | float) and not isinstance(value, bool):
-        words += f"; received {value!r}"
+        words += f"; received {shortened(repr(value))}"
     if allowed:
         words += "; allowed: " + ", ".join(allowed)
     return words

@@ -17,7 +17,7 @@ class ServiceSettings(BaseSettings):
 
     host: str = "127.0.0.1"
     port: Port = 0
-    grace_seconds: Annotated[float, Field(ge=0, le=600)] = 5.0
+    grace_seconds: Annotated[float, Field(ge=0, le=600)] = 3.0
 
 
 def state_folder() -> Path:

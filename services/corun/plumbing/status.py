@@ -13,6 +13,9 @@ from corun.errors import CorunError
 
 ERROR_DOMAIN = "corun"
 
+# Statuses travel in headers: gRPC drops those over 16 kB, and with them the error.
+_LONGEST_MESSAGE = 2000
+
 CODE_BY_REASON: dict[str, int] = {
     "INVALID_FIELD": code_pb2.INVALID_ARGUMENT,
     "UNKNOWN_MODEL": code_pb2.NOT_FOUND,
@@ -133,4 +136,4 @@ def make_status(
         holder = any_pb2.Any()
         holder.Pack(detail)
         packed.append(holder)
-    return status_pb2.Status(code=CODE_BY_REASON[reason], message=message, details=packed)
+    return status_pb2.Status(code=CODE_BY_REASON[reason], message=message[:_LONGEST_MESSAGE], details=packed)

@@ -6,9 +6,8 @@ import uuid
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from playwright.async_api import async_playwright
-
 from corun.plumbing.server import Service
+from corun.resource_pool.browser.driver import Driver
 from corun.resource_pool.browser.engines import CHROMIUM
 from corun.resource_pool.browser.page_server import PageServer
 from corun.resource_pool.browser.reaper import reaper
@@ -30,13 +29,14 @@ async def build(settings: Settings) -> AsyncIterator[Service]:
     pool_id = uuid.uuid4().hex
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(reaper(pool_id))
-        playwright = await stack.enter_async_context(async_playwright())
+        driver = Driver()
+        stack.push_async_callback(driver.close)
         pages = PageServer()
         stack.push_async_callback(pages.close)
         await pages.start()
         pool = Pool(
             engine=CHROMIUM,
-            browser_type=playwright.chromium,
+            driver=driver,
             pages=pages,
             pool_id=pool_id,
             max_connections=settings.max_connections,

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 import structlog
-from playwright.async_api import BrowserType
 
 from corun.errors import BrowserLost, PlatformUnavailable, PoolFull
 from corun.resource_pool.browser.connection import Connection
+from corun.resource_pool.browser.driver import Driver
 from corun.resource_pool.browser.engines import Engine
 from corun.resource_pool.browser.page_server import PageServer
 from corun.resource_pool.core.placement import Placement, place
@@ -27,10 +27,14 @@ State = Literal["starting", "ready", "leased", "closed"]
 
 @dataclass(slots=True)
 class Slot:
-    """A place for a browser. starting -> ready <-> leased -> closed; a lost browser goes to closed from anywhere."""
+    """A place for a browser. starting -> ready <-> leased -> closed; a lost browser goes to closed from anywhere.
+
+    `predecessor` is the end of the browser whose place it takes.
+    """
 
     connection: Connection
     state: State
+    predecessor: asyncio.Task[None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +51,7 @@ class Pool:
 
     Args:
         engine: Kind of browser to start.
-        browser_type: Playwright's way of starting it.
+        driver: Starts it.
         pages: Serves the page to the browsers.
         pool_id: Marks the processes of this pool's browsers.
         max_connections: Most browsers at once.
@@ -58,7 +62,7 @@ class Pool:
         self,
         *,
         engine: Engine,
-        browser_type: BrowserType,
+        driver: Driver,
         pages: PageServer,
         pool_id: str,
         max_connections: int,
@@ -68,7 +72,7 @@ class Pool:
         self.max_connections = max_connections
         self.lost_count = 0
         self.queued_count = 0
-        self._browser_type = browser_type
+        self._driver = driver
         self._pages = pages
         self._pool_id = pool_id
         self._queue_timeout_seconds = queue_timeout_seconds
@@ -149,6 +153,8 @@ class Pool:
     ) -> tuple[Slot, Placement]:
         async with self._waiting(), self._changed:
             while True:
+                for slot in self.slots:
+                    slot.connection.check_alive()
                 placement = place(
                     needs,
                     platform=platform,
@@ -166,11 +172,12 @@ class Pool:
             slot = self._slots[placement.connection_id]
             slot.state = "leased"
             return slot
+        predecessor = self._discard(self._slots[placement.replaces]) if placement.replaces is not None else None
         connection = Connection(
             connection_id=f"c{next(self._numbers)}", engine=self.engine, pool_id=self._pool_id, pages=self._pages
         )
         connection.on_lost = self._on_lost
-        slot = self._slots[connection.connection_id] = Slot(connection, "starting")
+        slot = self._slots[connection.connection_id] = Slot(connection, "starting", predecessor)
         return slot
 
     async def _start(self, slot: Slot, *, platform: str) -> None:
@@ -180,7 +187,9 @@ class Pool:
             self._discard(slot)
             raise PlatformUnavailable(platform, [], detail)
         try:
-            await slot.connection.open(self._browser_type, executable)
+            if slot.predecessor is not None:
+                await asyncio.shield(slot.predecessor)
+            await slot.connection.open(await self._driver.chromium(), executable)
         except BaseException:
             self._discard(slot)
             raise
@@ -206,15 +215,16 @@ class Pool:
         if slot is not None:
             self._discard(slot)
 
-    def _discard(self, slot: Slot) -> None:
+    def _discard(self, slot: Slot) -> asyncio.Task[None] | None:
         """Gives the place to another browser at once; ending this one's processes may take its time."""
         if slot.state == "closed":
-            return
+            return None
         slot.state = "closed"
         self._slots.pop(slot.connection.connection_id, None)
         task = asyncio.get_running_loop().create_task(self._clean_up(slot.connection))
         self._cleanups.add(task)
         task.add_done_callback(self._cleanups.discard)
+        return task
 
     async def _clean_up(self, connection: Connection) -> None:
         await connection.close()

@@ -43,10 +43,8 @@ class Preparation:
     limits: StepLimits
 
     async def lanes(self, lease: Lease, needs: tuple[LaneNeed, ...], *, platform: str) -> list[Lane]:
-        """Closes and opens lanes as the placement says; gives them back in the order of `needs`."""
+        """Finds or opens lanes as the placement says; gives them back in the order of `needs`."""
         connection = lease.connection
-        for unwanted in lease.placement.lanes_to_close:
-            await connection.close_lane(unwanted)
         lanes = []
         for need, lane_id in zip(needs, lease.placement.lane_ids, strict=True):
             if lane_id is not None:

@@ -15,7 +15,7 @@ from corun.resource_pool import conversion
 from corun.resource_pool.capabilities import Capabilities
 from corun.resource_pool.config import Settings
 from corun.resource_pool.core.events import Event
-from corun.resource_pool.core.plan import check_plan
+from corun.resource_pool.core.plan import check_plan, check_width
 from corun.resource_pool.event_messages import from_event
 from corun.resource_pool.execution import PlanExecution
 from corun.resource_pool.inference import Inference
@@ -98,6 +98,9 @@ class ResourcePoolServicer(ResourcePoolServiceServicer):
         self, request: messages.ProfileModelRequest, context: Context
     ) -> messages.ProfileModelResponse:
         model = await self._resolve(request.model_name, "model_name")
+        for index, each in enumerate(request.settings):
+            field = f"settings[{index}].lane_width"
+            check_width(each.lane_width, core_count=self.settings.core_count, field=field)
         profiles = await profile(
             model,
             [Setting(each.batch_size, each.lane_width) for each in request.settings],

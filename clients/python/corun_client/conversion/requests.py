@@ -94,6 +94,8 @@ def _model_of(model: object, where: str) -> core_pb2.ModelConfig:
     name, kind = model.get("model_name"), model.get("model_type") or ""
     if not isinstance(name, str):
         raise InvalidArgument.of(f"{where}.model_name", f"expected the name of a model; received {name!r}")
+    if not name.isprintable():
+        raise InvalidArgument.of(f"{where}.model_name", f"expected printable characters; received {name!r}")
     if not isinstance(kind, str):
         raise InvalidArgument.of(f"{where}.model_type", f"expected the name of a type; received {kind!r}")
     batch_size = whole_number(model.get("batch_size", 1), parameter=f"{where}.batch_size")

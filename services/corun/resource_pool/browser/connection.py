@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 import structlog
-from playwright.async_api import Browser, BrowserContext, BrowserType, Error, Page
+from playwright.async_api import Browser, BrowserContext, BrowserType, Page
 
 from corun.errors import BrowserLost, StepTimedOut
 from corun.resource_pool.browser import processes
@@ -93,8 +93,8 @@ class Connection:
                 await self._weigh_idle()
         except TimeoutError as error:
             raise StepTimedOut(f"starting {self.engine.name}", _OPEN_SECONDS) from error
-        except Error as error:
-            raise BrowserLost(f"{self.engine.name} did not start: {error.message}") from error
+        except Exception as error:  # Playwright raises bare exceptions when its driver is gone
+            raise BrowserLost(f"{self.engine.name} did not start: {error}") from error
 
     async def _launch(self, browser_type: BrowserType, executable: Path) -> None:
         self._browser = await browser_type.launch(
@@ -173,8 +173,14 @@ class Connection:
         except TimeoutError as error:
             self._lose(f"its page did not answer within {_PAGE_CALL_SECONDS:g} s")
             raise BrowserLost(self.lost_cause or "") from error
-        except Error as error:
-            raise BrowserLost(self.lost_cause or error.message) from error
+        except Exception as error:  # Playwright raises bare exceptions when its driver is gone
+            self._lose(f"its page cannot be reached: {error}")
+            raise BrowserLost(self.lost_cause or str(error)) from error
+
+    def check_alive(self) -> None:
+        """Notices a browser whose end nobody told us of, as when Playwright's driver died with it."""
+        if self._main is not None and not processes.is_alive(self._main):
+            self._lose("the browser's process ended")
 
     def view(self, *, ready: bool) -> ConnectionView:
         """What placement needs to know."""
@@ -201,7 +207,7 @@ class Connection:
         self.lanes.clear()
         everything = await asyncio.to_thread(processes.tree, self._main) if self._main else []
         if self._browser is not None:
-            with suppress(Error, TimeoutError):
+            with suppress(Exception):  # what cannot be closed kindly is killed below
                 async with asyncio.timeout(_CLOSE_SECONDS):
                     await self._browser.close()
         if self._main is None:

@@ -49,18 +49,27 @@ def tree(main: psutil.Process) -> list[psutil.Process]:
     return []
 
 
-def proportional_set_size(process_ids: Iterable[int]) -> int:
-    """Sum of the proportional set sizes in bytes; processes that are gone count nothing.
+def is_alive(process: psutil.Process) -> bool:
+    """True while the process runs; one that only waits to be reaped does not."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
 
-    Linux has it in smaps_rollup, which is much cheaper than adding up smaps.
+
+def proportional_set_size(process_ids: Iterable[int]) -> int:
+    """Sum of the proportional set sizes in bytes, without file-backed pages; processes that are gone count nothing.
+
+    Anonymous and shared memory hold what a plan uses: WebAssembly memory, heaps, compiled code, buffers. Pages of
+    files (the browser's own code) are shared by all browsers and dropped by the kernel at will, so with them a
+    browser would seem to shrink whenever another one starts or the machine is idle.
     """
     total = 0
     for process_id in process_ids:
         with suppress(OSError):
             for line in Path(f"/proc/{process_id}/smaps_rollup").read_text().splitlines():
-                if line.startswith("Pss:"):
+                if line.startswith(("Pss_Anon:", "Pss_Shmem:")):
                     total += int(line.split()[1]) * 1024
-                    break
     return total
 
 

@@ -30,12 +30,12 @@ class ConnectionView:
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """What to do: use `connection_id` (None: open a browser), close these lanes first, and put each need
-    into the lane of the same position (None: open one)."""
+    """What to do: put each need into the lane of the same position (None: open one) of `connection_id`. Without one,
+    open a browser, in the place of `replaces` if that is given."""
 
     connection_id: str | None
-    lanes_to_close: tuple[str, ...]
     lane_ids: tuple[str | None, ...]
+    replaces: str | None = None
 
 
 def place(
@@ -49,29 +49,35 @@ def place(
 ) -> Placement | None:
     """Chooses the browser that needs the least preparation; None when all are busy and none may be opened.
 
-    With `exclusive` the browser ends up holding these needs and nothing else, so that its memory is that of
-    the plan; otherwise what it holds besides stays. A browser that would have to give something up comes
-    after opening a new one, and among such the least recently used goes first.
+    With `exclusive` the browser holds these needs and nothing else, so that its memory is that of the plan;
+    otherwise what it holds besides stays. A browser that would have to give something up is replaced instead:
+    memory of closed lanes comes back only seconds later and would be measured as the plan's. That comes after
+    opening one more, and the least recently used goes first.
     """
+    ready = [connection for connection in connections if connection.ready]
     options = [
-        (_fit(needs, platform, connection, exclusive=exclusive), connection)
-        for connection in connections
-        if connection.ready
+        (fit, connection)
+        for connection in ready
+        if (fit := _fit(needs, platform, connection, exclusive=exclusive)) is not None
     ]
-    keeping = [option for option in options if not option[0].lanes_to_close]
-    if keeping:
-        best, connection = min(keeping, key=lambda option: _missing_bytes(needs, *option, sizes=model_sizes))
+    if options:
+        best, connection = min(options, key=lambda option: _missing_bytes(needs, *option, sizes=model_sizes))
         holds_something = any(lane_id is not None for lane_id in best.lane_ids)
         if holds_something or not connection.lanes or not may_open:
             return best
+    nothing_yet = (None,) * len(needs)
     if may_open:
-        return Placement(None, (), (None,) * len(needs))
-    if options:
-        return min(options, key=lambda option: option[1].last_used)[0]
+        return Placement(None, nothing_yet)
+    if ready:
+        oldest = min(ready, key=lambda connection: connection.last_used)
+        return Placement(None, nothing_yet, replaces=oldest.connection_id)
     return None
 
 
-def _fit(needs: tuple[LaneNeed, ...], platform: str, connection: ConnectionView, *, exclusive: bool) -> Placement:
+def _fit(
+    needs: tuple[LaneNeed, ...], platform: str, connection: ConnectionView, *, exclusive: bool
+) -> Placement | None:
+    """How the needs fit into a browser; None where it would have to give something up."""
     free = list(connection.lanes)
     lane_ids: list[str | None] = []
     for need in needs:
@@ -82,8 +88,7 @@ def _fit(needs: tuple[LaneNeed, ...], platform: str, connection: ConnectionView,
         best = max(usable, key=lambda lane: len(lane.model_names & need.model_names))
         free.remove(best)
         lane_ids.append(best.lane_id)
-    to_close = tuple(lane.lane_id for lane in free) if exclusive else ()
-    return Placement(connection.connection_id, to_close, tuple(lane_ids))
+    return Placement(connection.connection_id, tuple(lane_ids)) if not (exclusive and free) else None
 
 
 def _serves(lane: LaneView, need: LaneNeed, platform: str, *, exclusive: bool) -> bool:

@@ -68,7 +68,16 @@ def check_plan(plan: Plan, *, core_count: int) -> None:
             seen.add(run.lane)
     for lane, need in enumerate(plan.lane_needs()):
         field = f"plan.lane_widths[{lane}]"
-        if need.width > core_count:
-            raise InvalidField(field, f"{need.width} threads on {core_count} cores; allowed: 1 to {core_count}")
+        check_width(need.width, core_count=core_count, field=field)
         if not need.model_names:
             raise InvalidField(field, "no run uses this lane")
+
+
+def check_width(width: int, *, core_count: int, field: str) -> None:
+    """Refuses a lane with more threads than there are cores.
+
+    Raises:
+        InvalidField: naming `field`.
+    """
+    if width > core_count:
+        raise InvalidField(field, f"{width} threads on {core_count} cores; allowed: 1 to {core_count}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 
 import numpy as np
 import numpy.typing as npt
@@ -43,7 +44,12 @@ def _open(content: bytes, field: str) -> Image.Image:
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise InvalidField(field, f"too many pixels; at most {_MAX_PIXELS}") from error
     except (OSError, SyntaxError, ValueError, EOFError) as error:  # what Pillow's decoders raise on broken files
-        raise InvalidField(field, f"not an image in one of {', '.join(_FORMATS)}: {error}") from error
+        raise InvalidField(field, f"not an image in one of {', '.join(_FORMATS)}: {_in_words(error)}") from error
+
+
+def _in_words(error: Exception) -> str:
+    """Without the address of the stream, which tells the caller nothing."""
+    return re.sub(r" ?<_io.BytesIO object at 0x[0-9a-f]+>", "", str(error))
 
 
 def _fit(image: Image.Image, settings: ImageInput) -> Image.Image:
@@ -61,9 +67,10 @@ def _fit(image: Image.Image, settings: ImageInput) -> Image.Image:
             return _pad(image, height, width, resampling)
     shorter = settings.resize or min(height, width)
     scale = max(shorter / min(image.size), height / image.height, width / image.width)
-    image = image.resize((max(width, round(image.width * scale)), max(height, round(image.height * scale))), resampling)
-    left, top = (image.width - width) // 2, (image.height - height) // 2
-    return image.crop((left, top, left + width, top + height))
+    # Only what is kept is scaled: the whole of a picture one pixel wide would be scaled to gigabytes.
+    kept_width, kept_height = width / scale, height / scale
+    left, top = (image.width - kept_width) / 2, (image.height - kept_height) / 2
+    return image.resize((width, height), resampling, box=(left, top, left + kept_width, top + kept_height))
 
 
 def _pad(image: Image.Image, height: int, width: int, resampling: Image.Resampling) -> Image.Image:

@@ -18,6 +18,8 @@ SEQUENCE_LENGTH = 128
 DECODER_LENGTH = 4
 IMAGE_SIDE = 224
 _SEED = 20_251
+# A browser's WebAssembly memory ends at 4 GB, and inputs are the smallest part of a run.
+_MAX_BYTES = 256_000_000
 
 
 def has_dynamic_batch(inputs: tuple[TensorSpec, ...]) -> bool:
@@ -52,6 +54,12 @@ def sample_inputs(
     """The same arrays every time: ids inside the vocabulary, full masks, normal noise, states at zero."""
     states = inputs[1:] if isinstance(manifest.preprocessing, FramesInput) else ()
     shapes = sample_shapes(inputs, manifest, batch_size)
+    size = sum(math.prod(shapes[spec.name]) * spec.dtype.itemsize for spec in inputs)
+    if size > _MAX_BYTES:
+        most = max(1, int(batch_size * _MAX_BYTES / size))
+        raise InvalidField(
+            "batch_size", f"{batch_size} items are {size / 1e6:,.0f} MB of input; for this model at most {most}"
+        )
     rng = np.random.default_rng(_SEED)
     return {
         spec.name: np.zeros(shapes[spec.name], dtype=spec.dtype)
