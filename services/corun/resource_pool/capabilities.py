@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from onnx import TensorProto, helper
 
-from corun.errors import CorunError, PlatformUnavailable
+from corun.errors import BrowserLost, CorunError, PlatformUnavailable
 from corun.resource_pool.browser.engines import ENGINES, Engine, runs_sandboxed
 from corun.resource_pool.browser.lane import Lane, LaneFailed
 from corun.resource_pool.core.plan import LaneNeed
@@ -90,13 +90,20 @@ class Capabilities:
                 platforms.append(PlatformCapability(platform, False, detail=detail))
                 continue
             try:
-                capability, version = await self._probe_platform(platform)
+                capability, version = await self._probe_twice(platform)
                 platforms.append(capability)
             except (CorunError, LaneFailed) as error:
                 platforms.append(PlatformCapability(platform, False, detail=str(error)))
         available = bool(version)
         detail = "" if available else next(each.detail for each in platforms if each.detail)
         return EngineCapability(engine.name, version, available, runs_sandboxed(), detail, tuple(platforms))
+
+    async def _probe_twice(self, platform: str) -> tuple[PlatformCapability, str]:
+        """A browser that dies says nothing about the platform: another is asked, once."""
+        try:
+            return await self._probe_platform(platform)
+        except BrowserLost:
+            return await self._probe_platform(platform)
 
     async def _probe_platform(self, platform: str) -> tuple[PlatformCapability, str]:
         path, digest = await asyncio.to_thread(_write_probe, self._folder)
