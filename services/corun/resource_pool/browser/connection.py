@@ -29,6 +29,7 @@ _LANE_READY_SECONDS = 60.0
 _SETTLED_CHANGE = 0.02
 _SETTLE_SECONDS = 2.0
 _SETTLE_PAUSE_SECONDS = 0.25
+_SAID_CHARACTERS = 300
 
 
 class Connection:
@@ -94,13 +95,14 @@ class Connection:
         except TimeoutError as error:
             raise StepTimedOut(f"starting {self.engine.name}", _OPEN_SECONDS) from error
         except Exception as error:  # Playwright raises bare exceptions when its driver is gone
-            raise BrowserLost(f"{self.engine.name} did not start: {error}") from error
+            said = " ".join(str(error).partition("Call log:")[0].split())[:_SAID_CHARACTERS]
+            raise BrowserLost(f"{self.engine.name} did not start: {said}") from error
 
     async def _launch(self, browser_type: BrowserType, executable: Path) -> None:
         self._browser = await browser_type.launch(
             executable_path=executable,
             args=[*self.engine.arguments(), processes.mark(self._pool_id, self.connection_id)],
-            chromium_sandbox=runs_sandboxed(),
+            chromium_sandbox=await asyncio.to_thread(runs_sandboxed),
             handle_sigint=False,
             handle_sigterm=False,
             handle_sighup=False,

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
+import stat
+import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +24,7 @@ _GPU_SURVIVES_CRASHES = ("--disable-gpu-process-crash-limit", "--disable-domain-
 # Lets a lane free a model's file as soon as the runtime has copied it, instead of whenever the browser likes.
 _COLLECTS_ON_REQUEST = ("--js-flags=--expose-gc",)
 _WEBGPU = ("--enable-unsafe-webgpu",)
+_SETUID_SANDBOX = Path("/usr/lib/chromium/chrome-sandbox")
 _SOFTWARE_WEBGPU = ("--use-webgpu-adapter=swiftshader",)
 
 
@@ -56,9 +60,23 @@ def has_gpu() -> bool:
     return Path("/dev/dri").is_dir()
 
 
+@functools.cache
 def runs_sandboxed() -> bool:
-    """Chromium's own sandbox refuses to work for root."""
-    return os.geteuid() != 0
+    """True where Chromium's own sandbox works: not for root, and only with user namespaces or its setuid helper.
+
+    Containers and chroots often forbid user namespaces; whether this one does is found out by making one.
+    """
+    if os.geteuid() == 0:
+        return False
+    if _SETUID_SANDBOX.is_file() and _SETUID_SANDBOX.stat().st_mode & stat.S_ISUID:
+        return True
+    unshare = shutil.which("unshare")
+    if unshare is None:
+        return True
+    attempt = subprocess.run(
+        [unshare, "--user", "--map-root-user", "true"], capture_output=True, check=False, timeout=5
+    )
+    return attempt.returncode == 0
 
 
 def _chromium_arguments() -> tuple[str, ...]:
