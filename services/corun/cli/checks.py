@@ -87,7 +87,7 @@ def browser_checks(capabilities: CapabilityReport) -> list[Check]:
             "sandbox",
             ok=not open_ones,
             detail=f"off in {', '.join(open_ones)}" if open_ones else "on",
-            remedy="a browser's own sandbox needs a user other than root, and user namespaces or the package chromium-sandbox",
+            remedy="it needs a user other than root, and user namespaces or the package chromium-sandbox",
         ),
     ]
 
