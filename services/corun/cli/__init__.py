@@ -5,8 +5,8 @@ from __future__ import annotations
 
 def main() -> None:
     """Entry point: runs the command line and exits with its code."""
-    import sys  # noqa: PLC0415  # importing the package must stay free
+    import sys  # importing the package must stay free
 
-    from corun.cli.app import run  # noqa: PLC0415
+    from corun.cli.app import run
 
     sys.exit(run(sys.argv[1:]))

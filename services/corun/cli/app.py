@@ -22,7 +22,7 @@ app = typer.Typer(
 @app.callback(invoke_without_command=True)
 def _version(version: bool = typer.Option(False, "--version", help="Print the version and exit.")) -> None:
     if version:
-        from importlib import metadata  # noqa: PLC0415
+        from importlib import metadata
 
         try:
             typer.echo(f"corun {metadata.version('corun')}")

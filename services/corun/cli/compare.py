@@ -30,9 +30,9 @@ def compare(
     as_json: options.AsJson = False,
 ) -> None:
     """Run models under every strategy in interleaved rounds; print which was best."""
-    from corun.cli.comparison_tables import comparison_tables  # noqa: PLC0415
-    from corun.cli.progress import Progress  # noqa: PLC0415
-    from corun_client import calls  # noqa: PLC0415
+    from corun.cli.comparison_tables import comparison_tables
+    from corun.cli.progress import Progress
+    from corun_client import calls
 
     configs = parse_models(models)
     # Refuses what can be refused here before any service is started.

@@ -50,7 +50,7 @@ async def _examine() -> tuple[list[checks.Check], CapabilityReport | None, list[
 
 async def _database_check() -> checks.Check:
     """Opens the database as the validator would, unless there is none yet: looking must not make one."""
-    from corun.embedded import built, settings_of  # noqa: PLC0415
+    from corun.embedded import built, settings_of
 
     try:
         settings = settings_of("validator")
@@ -64,14 +64,14 @@ async def _database_check() -> checks.Check:
 
 
 def _failed_check(name: str, error: Exception, *, remedy: str) -> checks.Check:
-    from corun.cli.failures import failure_of  # noqa: PLC0415
+    from corun.cli.failures import failure_of
 
     return checks.check(name, ok=False, required=True, detail=failure_of(error).message, remedy=remedy)
 
 
 def _tables(found: Sequence[checks.Check], *, ok: bool) -> Iterator[RenderableType]:
-    from rich.table import Table  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
+    from rich.table import Table
+    from rich.text import Text
 
     table = Table("", "", "", show_header=False)
     for check in found:

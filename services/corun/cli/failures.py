@@ -97,9 +97,9 @@ def _usage_failure(error: Any) -> Failure:
 
 
 def _service_failure(error: Exception) -> Failure:
-    from corun.errors import CorunError as DomainError  # noqa: PLC0415  # gRPC would slow down --help
-    from corun_client.errors import CorunError  # noqa: PLC0415
-    from corun_client.failures import from_domain  # noqa: PLC0415
+    from corun.errors import CorunError as DomainError  # gRPC would slow down --help
+    from corun_client.errors import CorunError
+    from corun_client.failures import from_domain
 
     if isinstance(error, DomainError):
         error = from_domain(error)

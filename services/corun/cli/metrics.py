@@ -34,7 +34,7 @@ def metrics(target: options.Target = None, db_path: options.DbPath = None, as_js
 
 
 def _tables(report: MetricsReport) -> Iterator[RenderableType]:
-    from rich.text import Text  # noqa: PLC0415
+    from rich.text import Text
 
     yield Text(f"{report['execution_count']} executions, {report['validation_count']} of them validated", style="bold")
     yield f"database {report['database_path']}, largest acceptable error {report['error_threshold']:.0%}"
@@ -48,7 +48,7 @@ def _tables(report: MetricsReport) -> Iterator[RenderableType]:
 
 
 def _errors(groups: Mapping[str, Mapping[str, float]]) -> Table:
-    from rich.table import Table  # noqa: PLC0415
+    from rich.table import Table
 
     table = Table("group", title="error: average / recent", title_justify="left")
     for column in ("validations", "latency", "throughput", "memory"):

@@ -45,7 +45,7 @@ def models(
 
 async def _installed(client: AsyncClient, names: Sequence[str]) -> dict[str, str]:
     """Prepares each model by itself, so that one that fails does not keep the others; gives what failed."""
-    from corun_client.errors import CorunError  # noqa: PLC0415
+    from corun_client.errors import CorunError
 
     failed = {}
     for name in names or [model["name"] for model in await client.list_models()]:
@@ -57,9 +57,9 @@ async def _installed(client: AsyncClient, names: Sequence[str]) -> dict[str, str
 
 
 def _tables(listed: Sequence[ModelReport], failed: dict[str, str]) -> Iterator[RenderableType]:
-    from rich import box  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
 
     table = Table("model", "type", "takes", "weights", "size", "licence", box=box.SIMPLE_HEAD)
     table.add_column("source", overflow="fold", ratio=1)

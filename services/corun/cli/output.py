@@ -21,7 +21,7 @@ def print_json(document: object) -> None:
 
 def print_tables(parts: Iterable[RenderableType]) -> None:
     """Writes tables and lines, coloured on a terminal only."""
-    from rich.console import Console  # noqa: PLC0415
+    from rich.console import Console
 
     console = Console(markup=False, highlight=False, emoji=False, soft_wrap=False)
     if not sys.stdout.isatty():

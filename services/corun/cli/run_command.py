@@ -34,10 +34,10 @@ def run(
     as_json: options.AsJson = False,
 ) -> None:
     """Run models together; print what was predicted beside what was measured."""
-    from corun.cli.execution_tables import execution_tables  # noqa: PLC0415
-    from corun.cli.progress import Progress  # noqa: PLC0415
-    from corun_client.calls import execute  # noqa: PLC0415
-    from corun_client.conversion.requests import validation_policy  # noqa: PLC0415
+    from corun.cli.execution_tables import execution_tables
+    from corun.cli.progress import Progress
+    from corun_client.calls import execute
+    from corun_client.conversion.requests import validation_policy
 
     configs = parse_models(models)
     # Refuses what can be refused here before any service is started.

@@ -71,7 +71,7 @@ def orchestrator(
     verbose: options.Verbose = False,
 ) -> None:
     """Executes with a strategy and compares strategies, by calling the other three."""
-    from corun_client.target import checked_target  # noqa: PLC0415
+    from corun_client.target import checked_target
 
     targets = {
         "predictor_target": predictor_target,
@@ -86,8 +86,8 @@ def orchestrator(
 
 
 def _serve(service: str, *, verbose: bool, **given: object) -> None:
-    from corun.embedded import hosted, settings_of  # noqa: PLC0415
-    from corun.plumbing.logs import configure_logs  # noqa: PLC0415
+    from corun.embedded import hosted, settings_of
+    from corun.plumbing.logs import configure_logs
 
     configure_logs(verbose=verbose)
     settings = settings_of(service, **given)

@@ -42,7 +42,7 @@ async def session(
     state_folder: Path | None = None,
 ) -> AsyncIterator[AsyncClient]:
     """A client at `target`, or without one of an embedded stack that is closed when the context is left."""
-    from corun.embedded import embedded_stack  # noqa: PLC0415
+    from corun.embedded import embedded_stack
 
     def services() -> AbstractAsyncContextManager[str]:
         # Services that live for one command would never come to the n-th execution.
@@ -58,7 +58,7 @@ async def session(
 @asynccontextmanager
 async def pool_session(target: str | None, *, models_folder: Path | None = None) -> AsyncIterator[AsyncClient]:
     """As `session`, for commands that need the resource pool only: no database is touched."""
-    from corun.embedded import hosted, settings_of  # noqa: PLC0415
+    from corun.embedded import hosted, settings_of
 
     def services() -> AbstractAsyncContextManager[str]:
         return hosted("resource_pool", settings_of("resource_pool", port=0, models_folder=models_folder))
@@ -70,7 +70,7 @@ async def pool_session(target: str | None, *, models_folder: Path | None = None)
 @asynccontextmanager
 async def validator_session(target: str | None, *, db_path: Path | None = None) -> AsyncIterator[AsyncClient]:
     """As `session`, for commands that need the validator only: no browser is touched."""
-    from corun.embedded import hosted, settings_of  # noqa: PLC0415
+    from corun.embedded import hosted, settings_of
 
     def services() -> AbstractAsyncContextManager[str]:
         return hosted("validator", settings_of("validator", port=0, db_path=db_path))
@@ -83,8 +83,8 @@ async def validator_session(target: str | None, *, db_path: Path | None = None) 
 async def _client(
     target: str | None, services: Callable[[], AbstractAsyncContextManager[str]], options: Mapping[str, object]
 ) -> AsyncIterator[AsyncClient]:
-    from corun.plumbing.logs import configure_logs  # noqa: PLC0415
-    from corun_client.async_client import connect_async  # noqa: PLC0415
+    from corun.plumbing.logs import configure_logs
+    from corun_client.async_client import connect_async
 
     if target is None:
         configure_logs(verbose=False)

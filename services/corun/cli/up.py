@@ -22,8 +22,8 @@ def up(
     verbose: options.Verbose = False,
 ) -> None:
     """Start the four services on one port and serve until SIGINT or SIGTERM."""
-    from corun.embedded import SERVICES, StackOptions, embedded_stack  # noqa: PLC0415
-    from corun.plumbing.logs import configure_logs  # noqa: PLC0415
+    from corun.embedded import SERVICES, StackOptions, embedded_stack
+    from corun.plumbing.logs import configure_logs
 
     configure_logs(verbose=verbose)
     stack: StackOptions = {
