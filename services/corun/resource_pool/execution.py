@@ -84,7 +84,7 @@ class PlanExecution:
             warm = time.perf_counter()
             emit(events.WarmedUp((warm - loaded) * 1000))
             main = lease.connection.main_process
-            with MemorySampler(main, interval_seconds=self.memory_interval_seconds) as sampler:
+            async with MemorySampler(main, interval_seconds=self.memory_interval_seconds) as sampler:
                 timing = await self._measure(lanes, emit)
             memory = sampler.peak_over(lease.connection.idle_memory_mb)
         return events.Measured(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from types import TracebackType
@@ -36,15 +37,15 @@ class MemorySampler:
         self._peak_bytes = 0
         self._times: list[float] = []
 
-    def __enter__(self) -> Self:
+    async def __aenter__(self) -> Self:
         self._thread.start()
         return self
 
-    def __exit__(
+    async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._ended.set()
-        self._thread.join()
+        await asyncio.shield(asyncio.to_thread(self._thread.join))
 
     def peak_over(self, idle_mb: float) -> MemoryPeak:
         """The peak over the browser's idle size, never below 0. Call it when the context is closed."""
