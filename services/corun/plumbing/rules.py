@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from google.protobuf.message import Message
 from protovalidate import Validator
 
@@ -51,6 +53,8 @@ def _in_words(rule: str, value: object, allowed: list[str]) -> str:
     words = rule
     if isinstance(value, str | int | float) and not isinstance(value, bool):
         words += f"; received {shortened(repr(value))}"
+    elif isinstance(value, Sequence) and not isinstance(value, bytes):
+        words += f"; received {len(value)}"
     if allowed:
         words += "; allowed: " + ", ".join(allowed)
     return words
