@@ -49,6 +49,7 @@ async function main(sessionManager: Http2SessionManager): Promise<void> {
     { workload, platform: parsePlatform(platform) },
     { timeoutMs: 30 * 60 * 1000 },
   );
+  let result: ComparisonResult | undefined;
   for await (const { event } of events) {
     switch (event.case) {
       case "accepted":
@@ -66,13 +67,16 @@ async function main(sessionManager: Http2SessionManager): Promise<void> {
         break;
       }
       case "completed":
-        print(event.value);
-        return;
+        result = event.value;
+        break;
       case "failed":
         throw new Error(event.value.message);
     }
   }
-  throw new Error("the stream ended without a result");
+  if (!result) {
+    throw new Error("the stream ended without a result");
+  }
+  print(result);
 }
 
 const session = new Http2SessionManager(`http://${target}`);
