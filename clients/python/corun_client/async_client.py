@@ -67,7 +67,7 @@ class AsyncClient:
             ),
             timeout_seconds=timeout_seconds,
         )
-        return await self._follow(call, on_event)
+        return await self.follow(call, on_event)
 
     async def compare(
         self,
@@ -91,7 +91,7 @@ class AsyncClient:
             rounds=rounds,
             timeout_seconds=timeout_seconds,
         )
-        return await self._follow(call, on_event)
+        return await self.follow(call, on_event)
 
     async def metrics(self, *, timeout_seconds: float | None = None) -> MetricsReport:
         """How good the predictions were: from the orchestrator, or the validator where only that is hosted."""
@@ -168,9 +168,10 @@ class AsyncClient:
             raise from_rpc(error, target=self.target, service=call.service, timeout_seconds=call.seconds) from None
         return call.read(response)
 
-    async def _follow(
+    async def follow(
         self, call: calls.StreamedCall[_Event, _Report], on_event: Callable[[_Event], None] | None
     ) -> _Report:
+        """Carries out a call that `corun_client.calls` prepared, telling `on_event` what happens."""
         self._refuse_when_closed()
         stream = getattr(self._stubs[calls.ORCHESTRATOR], call.method)(call.request, timeout=call.seconds)
         started = False

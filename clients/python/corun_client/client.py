@@ -81,7 +81,7 @@ class Client:
             ),
             timeout_seconds=timeout_seconds,
         )
-        return self._follow(call, on_event)
+        return self.follow(call, on_event)
 
     def compare(
         self,
@@ -105,7 +105,7 @@ class Client:
             rounds=rounds,
             timeout_seconds=timeout_seconds,
         )
-        return self._follow(call, on_event)
+        return self.follow(call, on_event)
 
     def metrics(self, *, timeout_seconds: float | None = None) -> MetricsReport:
         """How good the predictions were: from the orchestrator, or the validator where only that is hosted."""
@@ -178,7 +178,8 @@ class Client:
             raise from_rpc(error, target=self.target, service=call.service, timeout_seconds=call.seconds) from None
         return call.read(response)
 
-    def _follow(self, call: calls.StreamedCall[_Event, _Report], on_event: Callable[[_Event], None] | None) -> _Report:
+    def follow(self, call: calls.StreamedCall[_Event, _Report], on_event: Callable[[_Event], None] | None) -> _Report:
+        """Carries out a call that `corun_client.calls` prepared, telling `on_event` what happens."""
         self._refuse_when_closed()
         stream = getattr(self._stubs[calls.ORCHESTRATOR], call.method)(call.request, timeout=call.seconds)
         started = False

@@ -35,8 +35,8 @@ def compare(
     from corun_client import calls
 
     configs = parse_models(models)
-    # Refuses what can be refused here before any service is started.
-    calls.compare(
+    # Prepared first: what can be refused here is refused before any service is started.
+    call = calls.compare(
         models=configs,
         platform=platform,
         goal=goal,
@@ -51,14 +51,7 @@ def compare(
             async with session.session(
                 target, db_path=db_path, models_folder=models_folder, state_folder=state_folder
             ) as client:
-                return await client.compare(
-                    models=configs,
-                    platform=platform,
-                    goal=goal,
-                    iterations=iterations,
-                    rounds=rounds,
-                    on_event=progress.compared,
-                )
+                return await client.follow(call, progress.compared)
 
     report = session.finish(work())
     if as_json:

@@ -40,8 +40,8 @@ def run(
     from corun_client.conversion.requests import validation_policy
 
     configs = parse_models(models)
-    # Refuses what can be refused here before any service is started.
-    execute(
+    # Prepared first: what can be refused here is refused before any service is started.
+    call = execute(
         models=configs,
         platform=platform,
         strategy=strategy,
@@ -56,15 +56,7 @@ def run(
             async with session.session(
                 target, db_path=db_path, models_folder=models_folder, state_folder=state_folder
             ) as client:
-                return await client.execute(
-                    models=configs,
-                    platform=platform,
-                    strategy=strategy,
-                    goal=goal,
-                    iterations=iterations,
-                    error_threshold=error_threshold,
-                    on_event=progress.executed,
-                )
+                return await client.follow(call, progress.executed)
 
     report = session.finish(work())
     if as_json:

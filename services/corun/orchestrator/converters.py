@@ -8,16 +8,12 @@ from corun.orchestrator.core.observations import Observation, Profile, Run, Sett
 from corun.orchestrator.core.requirements import AskedModel, Engine
 from corun.orchestrator.core.terms import Figures, Goal, Strategy
 from corun.orchestrator.core.validation import ValidationPolicy
+from corun.plumbing.names import platform_name
 from corun.v1 import core_pb2
 from corun.v1 import orchestrator_service_pb2 as orchestrator_pb2
 from corun.v1 import predictor_service_pb2 as predictor_pb2
 from corun.v1 import resource_pool_service_pb2 as pool_pb2
 from corun.v1 import validator_service_pb2 as validator_pb2
-
-
-def platform_name(platform: core_pb2.Platform.ValueType) -> str:
-    """webgpu, webnn or wasm."""
-    return core_pb2.Platform.Name(platform).removeprefix("PLATFORM_").lower()
 
 
 def strategy_of(value: core_pb2.Strategy.ValueType) -> Strategy:

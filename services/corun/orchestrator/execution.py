@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from uuid import uuid4
 
 from corun.orchestrator.afterwards import Afterwards
-from corun.orchestrator.converters import platform_name
 from corun.orchestrator.core.choice import Choice, choose
 from corun.orchestrator.core.terms import Goal, Strategy
 from corun.orchestrator.core.validation import ExecutionCounter, ValidationPolicy
@@ -19,6 +18,7 @@ from corun.orchestrator.peers import Peers
 from corun.orchestrator.plan_run import PlanRun
 from corun.orchestrator.preparation import Preparation
 from corun.orchestrator.records import execution_record
+from corun.plumbing.names import platform_name
 from corun.v1 import orchestrator_service_pb2 as orchestrator_pb2
 from corun.v1 import resource_pool_service_pb2 as pool_pb2
 from corun.v1.orchestrator_service_pb2 import ExecuteWithStrategyResponse as Event

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from corun.errors import UnknownModel
-from corun.orchestrator.converters import asked_models, engine_of, platform_name
+from corun.orchestrator.converters import asked_models, engine_of
 from corun.orchestrator.core.requirements import check_model_types, engine_for, first_index_of
 from corun.orchestrator.peers import Peers
+from corun.plumbing.names import platform_name
 from corun.plumbing.status import RemoteError
 from corun.v1 import core_pb2
 from corun.v1 import predictor_service_pb2 as predictor_pb2

@@ -21,11 +21,6 @@ from corun.v1 import resource_pool_service_pb2 as messages
 Array = npt.NDArray[Any]
 
 
-def platform_name(platform: core_pb2.Platform.ValueType) -> str:
-    """wasm, webgpu or webnn."""
-    return core_pb2.Platform.Name(platform).removeprefix("PLATFORM_").lower()
-
-
 def platform_value(name: str) -> core_pb2.Platform.ValueType:
     """The enum's value of wasm, webgpu or webnn."""
     return core_pb2.Platform.Value(f"PLATFORM_{name.upper()}")

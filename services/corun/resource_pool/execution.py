@@ -14,7 +14,7 @@ from corun.resource_pool.core import events
 from corun.resource_pool.core.measurement import TimedRun, figures
 from corun.resource_pool.core.plan import Plan, PlannedRun
 from corun.resource_pool.models import Model
-from corun.resource_pool.pool import Lease, Pool
+from corun.resource_pool.pool import Pool
 from corun.resource_pool.preparation import Emit, Preparation
 
 _MOST_RETRIES = 1
@@ -77,16 +77,16 @@ class PlanExecution:
             begin = time.perf_counter()
             lanes = await self.preparation.lanes(lease, needs, platform=self.platform)
             adapter, software = lanes[0].adapter, lanes[0].software_adapter
-            emit(events.Leased(*_identity(lease), adapter, software, lease.queue_time_ms))
+            browser = lease.connection
+            emit(events.Leased(browser.connection_id, browser.engine.name, adapter, software, lease.queue_time_ms))
             await self._load(lanes, emit)
             loaded = time.perf_counter()
             await self._warm_up(lanes)
             warm = time.perf_counter()
             emit(events.WarmedUp((warm - loaded) * 1000))
-            main = lease.connection.main_process
-            async with MemorySampler(main, interval_seconds=self.memory_interval_seconds) as sampler:
+            async with MemorySampler(browser.main_process, interval_seconds=self.memory_interval_seconds) as sampler:
                 timing = await self._measure(lanes, emit)
-            memory = sampler.peak_over(lease.connection.idle_memory_mb)
+            memory = sampler.peak_over(browser.idle_memory_mb)
         return events.Measured(
             figures=figures(
                 iteration_latencies_ms=timing.latencies_ms,
@@ -100,7 +100,7 @@ class PlanExecution:
             queue_time_ms=lease.queue_time_ms,
             load_time_ms=(loaded - begin) * 1000,
             warmup_time_ms=(warm - loaded) * 1000,
-            engine=lease.connection.engine.name,
+            engine=browser.engine.name,
             adapter=adapter,
             software_adapter=software,
             weights_origins={name: model.weights_origin for name, model in self.models.items()},
@@ -182,7 +182,3 @@ class PlanExecution:
 
 def _slot(run: PlannedRun) -> str:
     return f"{run.model_name}:{run.batch_size}"
-
-
-def _identity(lease: Lease) -> tuple[str, str]:
-    return lease.connection.connection_id, lease.connection.engine.name

@@ -11,6 +11,7 @@ from typing import Any
 import grpc
 
 from corun.errors import CorunError, ModelNotLoaded
+from corun.plumbing.names import platform_name
 from corun.resource_pool import conversion
 from corun.resource_pool.capabilities import Capabilities
 from corun.resource_pool.config import Settings
@@ -68,7 +69,7 @@ class ResourcePoolServicer(ResourcePoolServiceServicer):
         )
 
     async def UnloadModel(self, request: messages.UnloadModelRequest, context: Context) -> messages.UnloadModelResponse:
-        platform = conversion.platform_name(request.platform) if request.platform else None
+        platform = platform_name(request.platform) if request.platform else None
         count = await self.inference.unload(request.model_name, platform=platform)
         if count == 0:
             raise ModelNotLoaded(request.model_name)
@@ -172,7 +173,7 @@ class ResourcePoolServicer(ResourcePoolServiceServicer):
         return await asyncio.to_thread(self.catalog.resolve, name, field=field)
 
     async def _require(self, platform: core_pb2.Platform.ValueType) -> str:
-        return (await self.capabilities.require(conversion.platform_name(platform))).platform
+        return (await self.capabilities.require(platform_name(platform))).platform
 
 
 async def _events(execution: PlanExecution) -> AsyncIterator[Event]:

@@ -6,16 +6,12 @@ import json
 from datetime import UTC, datetime
 
 from corun.errors import InvalidField
+from corun.plumbing.names import platform_name
 from corun.v1 import core_pb2
 from corun.v1 import validator_service_pb2 as pb
 from corun.validator.core.error_rates import ErrorRates
 from corun.validator.core.metrics import ErrorSummary, Metrics, OptimizationImpact
 from corun.validator.core.records import Comparison, Execution, Model, Performance, Run, Workload
-
-
-def platform_name(value: core_pb2.Platform.ValueType) -> str:
-    """The guide's name, for example "webgpu"."""
-    return core_pb2.Platform.Name(value).removeprefix("PLATFORM_").lower()
 
 
 def strategy_name(value: core_pb2.Strategy.ValueType) -> str:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 
 from corun.errors import InvalidField
+from corun.plumbing.names import platform_name
 from corun.v1 import validator_service_pb2 as pb
 from corun.v1 import validator_service_pb2_grpc
 from corun.validator.converters import (
     metrics_message,
-    platform_name,
     rates_message,
     strategy_name,
     to_comparison,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 import structlog
-from playwright.async_api import Browser, BrowserContext, BrowserType, Page
+from playwright.async_api import Browser, BrowserType, Page
 
 from corun.errors import BrowserLost, StepTimedOut
 from corun.resource_pool.browser import processes
@@ -53,7 +53,6 @@ class Connection:
         self._pages = pages
         self._lane_numbers = itertools.count(1)
         self._browser: Browser | None = None
-        self._context: BrowserContext | None = None
         self._page: Page | None = None
         self._main: psutil.Process | None = None
         self._closing = False
@@ -110,8 +109,8 @@ class Connection:
         self._browser.on("disconnected", lambda _browser: self._lose("the browser ended"))
         self.version = self._browser.version
         self._main = await asyncio.to_thread(processes.find_main, self._pool_id, self.connection_id)
-        self._context = await self._browser.new_context(service_workers="block")
-        self._page = await self._context.new_page()
+        context = await self._browser.new_context(service_workers="block")
+        self._page = await context.new_page()
         self._page.on("crash", lambda _page: self._lose("the page crashed"))
         self._page.on("console", lambda message: _log.info("page", said=message.text, connection=self.connection_id))
         await self._page.goto(self._pages.page_url)
@@ -207,12 +206,12 @@ class Connection:
             self._pages.forget_lane(lane.lane_id)
             lane.lose("the browser was closed")
         self.lanes.clear()
+        if self._main is None:  # starting was cut short
+            self._main = await asyncio.to_thread(processes.find_main, self._pool_id, self.connection_id)
+        # Listed while the main process lives: what it leaves behind has another parent then.
         everything = await asyncio.to_thread(processes.tree, self._main) if self._main else []
         if self._browser is not None:
             with suppress(Exception):  # what cannot be closed kindly is killed below
                 async with asyncio.timeout(_CLOSE_SECONDS):
                     await self._browser.close()
-        if self._main is None:
-            self._main = await asyncio.to_thread(processes.find_main, self._pool_id, self.connection_id)
-            everything = await asyncio.to_thread(processes.tree, self._main) if self._main else []
         await asyncio.to_thread(processes.kill, everything)

@@ -111,19 +111,9 @@ class Lane:
         self.model_names.add(model_name)
         return float(frame.header["load_ms"])
 
-    async def unload(self, model_name: str, *, timeout: float) -> None:
-        """Releases a model's session. The lane's own memory does not shrink."""
-        self.model_names.discard(model_name)
-        self.warm_slots = {slot for slot in self.warm_slots if not slot.startswith(f"{model_name}:")}
-        await self._request({"op": "unload", "model": model_name}, {}, timeout=timeout)
-
     async def put(self, slot: str, tensors: Mapping[str, Array], *, timeout: float) -> None:
         """Keeps a set of inputs in the lane under a name, for runs to use."""
         await self._request({"op": "put", "slot": slot}, tensors, timeout=timeout)
-
-    async def drop(self, slot: str, *, timeout: float) -> None:
-        """Forgets a set of inputs."""
-        await self._request({"op": "drop", "slot": slot}, {}, timeout=timeout)
 
     async def run(self, model_name: str, slot: str, *, fetch: bool, timeout: float) -> RunReply:
         """Runs a model on a set of inputs; outputs stay in the browser unless `fetch` is true."""

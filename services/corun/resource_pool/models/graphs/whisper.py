@@ -43,7 +43,7 @@ def whisper_graph(
     x = builder.node("Add", x, builder.constant("encoder.positions", _sinusoids(frames // 2, width)))
     block = {"width": width, "heads": heads, "inner": 4 * width, "epsilon": _EPSILON, "key_bias": False}
     for layer in range(layers):
-        x = pre_norm_block(builder, x, f"encoder.{layer}", **block)  # type: ignore[arg-type]
+        x = pre_norm_block(builder, x, f"encoder.{layer}", **block)  # type: ignore[arg-type]  # mixed values
     encoded = layer_norm(builder, x, "encoder.norm", width, epsilon=_EPSILON)
     length = builder.node("Shape", ids, start=1, end=2)
     words = builder.weight("decoder.words", vocabulary, width)
@@ -52,7 +52,7 @@ def whisper_graph(
     x = builder.node("Add", x, builder.node("Slice", table, builder.integers(0), length, builder.integers(0)))
     mask = _causal_mask(builder, length, positions)
     for layer in range(layers):
-        x = pre_norm_block(builder, x, f"decoder.{layer}", memory=encoded, mask=mask, **block)  # type: ignore[arg-type]
+        x = pre_norm_block(builder, x, f"decoder.{layer}", memory=encoded, mask=mask, **block)  # type: ignore[arg-type]  # mixed values
     x = layer_norm(builder, x, "decoder.norm", width, epsilon=_EPSILON)
     builder.output(
         _tied_logits(builder, x, words, width, vocabulary), "logits", ["batch", "decoder_sequence", vocabulary]

@@ -44,13 +44,8 @@ class Lane {
     switch (header.op) {
       case "load":
         return this.load(header.model as string, header.url as string);
-      case "unload":
-        return this.unload(header.model as string);
       case "put":
         return this.put(header.slot as string, tensors);
-      case "drop":
-        this.inputs.delete(header.slot as string);
-        return [{}];
       case "run":
         return this.run(header.model as string, header.slot as string, header.fetch === true);
       case "echo":
@@ -78,12 +73,6 @@ class Lane {
       executionProviders: [this.platform],
       graphOptimizationLevel: "all",
     });
-  }
-
-  private async unload(model: string): Promise<Reply> {
-    await this.session(model).release();
-    this.sessions.delete(model);
-    return [{}];
   }
 
   private put(slot: string, tensors: Frame["tensors"]): Reply {
