@@ -70,6 +70,17 @@ class Model:
         """
         return sample_inputs(self.inputs, self._manifest, self._id_limits, batch_size)
 
+    @property
+    def fixed_batch(self) -> int | None:
+        """Items in one inference where the graph allows no other number; None where it does."""
+        first = self.inputs[0].shape[0] if self.inputs[0].shape else 1
+        return first if isinstance(first, int) else None
+
+    @property
+    def batches_items(self) -> bool:
+        """True where several items may be stacked into one inference."""
+        return self.fixed_batch is None and not isinstance(self._manifest.preprocessing, FramesInput)
+
     def check_inputs(self, tensors: Mapping[str, Array]) -> None:
         """Returns when the graph can be fed with `tensors`.
 
@@ -86,6 +97,11 @@ class Model:
             ModelRefused: where the model folder's tokenizer cannot be read.
         """
         return self._encoder.encode(items)
+
+    def can_decode(self, outputs: Mapping[str, Array]) -> bool:
+        """True where the outputs that readings are made of are all there."""
+        settings = self._manifest.postprocessing
+        return settings is None or settings.output in outputs
 
     def decode(self, outputs: Mapping[str, Array], inputs: Mapping[str, Array]) -> list[ItemResult]:
         """One reading an item of the batch; empty readings where the model folder does not say how.
