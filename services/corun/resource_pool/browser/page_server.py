@@ -119,7 +119,8 @@ class PageServer:
         evaluation = " 'unsafe-eval'" if request.path.endswith(_EVALUATING_SCRIPT) else ""
         response.headers["Content-Security-Policy"] = (
             f"default-src 'none'; script-src 'self' 'wasm-unsafe-eval'{evaluation}; worker-src 'self' blob:; "
-            f"img-src data:; connect-src 'self' {sockets}; base-uri 'none'; form-action 'none'; report-uri /{self._secret}/blocked"
+            f"img-src data:; connect-src 'self' {sockets}; base-uri 'none'; form-action 'none'; "
+            f"report-uri /{self._secret}/blocked"
         )
 
     async def _note_blocked(self, request: web.Request) -> web.StreamResponse:
