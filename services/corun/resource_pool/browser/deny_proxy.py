@@ -63,4 +63,4 @@ class DenyProxy:
         asked = " ".join(words[:2]) or "something that is no request"
         self.blocked_count += 1
         self.blocked.append(asked[:200])
-        _log.warning("a browser was refused something that is not the pool's", asked=asked[:200])
+        _log.debug("refused", asked=asked[:200])  # browsers call their makers all the time

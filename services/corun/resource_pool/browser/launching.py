@@ -18,7 +18,7 @@ _QUIET = (
     "--disable-component-update",
     "--disable-sync",
     "--disable-quic",
-    "--force-webrtc-ip-handling-policy=disable_non_proxied_udp",
+    "--webrtc-ip-handling-policy=disable_non_proxied_udp",
 )
 # Without these, after some GPU process crashes WebGPU stays away while the browser looks healthy.
 _GPU_SURVIVES_CRASHES = ("--disable-gpu-process-crash-limit", "--disable-domain-blocking-for-3d-apis")
