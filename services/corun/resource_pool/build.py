@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -12,7 +13,7 @@ from corun.resource_pool.browser.driver import Driver
 from corun.resource_pool.browser.page_server import PageServer
 from corun.resource_pool.browser.reaper import reaper
 from corun.resource_pool.browser.starter import Starter
-from corun.resource_pool.capabilities import Capabilities
+from corun.resource_pool.capabilities import Capabilities, EngineCapability
 from corun.resource_pool.change_feed import ChangeFeed
 from corun.resource_pool.config import Settings
 from corun.resource_pool.core.platform_health import PlatformHealth
@@ -56,8 +57,15 @@ async def build(settings: Settings) -> AsyncIterator[Service]:
         for engine in settings.prewarmed_engines:
             pool.warm_up(engine)
         servicer = _servicer(settings, pool, pages, deny_proxy)
+        if settings.probe_at_start:
+            stack.push_async_callback(_ended, asyncio.create_task(servicer.capabilities.engines()))
         name = resource_pool_service_pb2.DESCRIPTOR.services_by_name["ResourcePoolService"].full_name
         yield Service(name, servicer, add_ResourcePoolServiceServicer_to_server, parts=parts_of(servicer.status))
+
+
+async def _ended(task: asyncio.Task[list[EngineCapability]]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 def _pool_limits(settings: Settings) -> PoolLimits:

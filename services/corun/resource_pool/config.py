@@ -42,6 +42,7 @@ class Settings(ServiceSettings):
     recycle_above_mb: Annotated[float, Field(ge=500)] = 6_000.0
     shared_tensor_limit_mb: Annotated[float, Field(gt=0, le=100_000)] = 512.0
     prewarmed_engines: tuple[str, ...] = ()
+    probe_at_start: bool = False
     open_timeout_seconds: Annotated[float, Field(gt=0, le=3600)] = 60.0
     load_timeout_seconds: Annotated[float, Field(gt=0, le=3600)] = 300.0
     run_timeout_seconds: Annotated[float, Field(gt=0, le=3600)] = 600.0
