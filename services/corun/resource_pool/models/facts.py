@@ -15,7 +15,7 @@ from corun.resource_pool.models.inspection import MAX_MODEL_BYTES, Facts, inspec
 from corun.resource_pool.models.manifest import Manifest
 
 # Raised whenever Facts or the way they are read changes.
-_FORMAT = 1
+_FORMAT = 2
 
 
 @dataclass(frozen=True, slots=True)
