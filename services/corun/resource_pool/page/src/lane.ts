@@ -4,6 +4,7 @@
 import type * as Runtime from "onnxruntime-web";
 import { findAdapter, type Adapter, type LanePlatform } from "./adapter";
 import { decode, encode, type Frame, type Header } from "./frames";
+import { outputLocations, Seq2Seq, type Parts, type Recipe } from "./seq2seq";
 
 export interface LaneOptions {
   lane: string;
@@ -20,6 +21,7 @@ const RUNTIME_FILES: Record<LanePlatform, { script: string; wasm: string }> = {
 
 class Lane {
   private readonly sessions = new Map<string, Runtime.InferenceSession>();
+  private readonly seq2seqs = new Map<string, Seq2Seq>();
   private readonly inputs = new Map<string, Record<string, Runtime.Tensor>>();
 
   private constructor(
@@ -43,7 +45,7 @@ class Lane {
   async answer({ header, tensors }: Frame): Promise<Reply> {
     switch (header.op) {
       case "load":
-        return this.load(header.model as string, header.url as string);
+        return header.parts ? this.loadParts(header) : this.load(header.model as string, header.url as string);
       case "put":
         return this.put(header.slot as string, tensors);
       case "run":
@@ -64,7 +66,21 @@ class Lane {
     return [{ load_ms }];
   }
 
-  private async createSession(url: string): Promise<Runtime.InferenceSession> {
+  private async loadParts({ model, parts, recipe, on_device }: Header): Promise<Reply> {
+    const begin = performance.now();
+    const options = outputLocations(recipe as Recipe, on_device !== false && this.platform === "webgpu");
+    const encoder = await this.createSession((parts as Parts).encoder, options.encoder);
+    const decoder = await this.createSession((parts as Parts).decoder, options.decoder);
+    this.seq2seqs.set(model as string, new Seq2Seq(this.runtime, encoder, decoder, recipe as Recipe));
+    const load_ms = performance.now() - begin;
+    (globalThis as { gc?: () => void }).gc?.();
+    return [{ load_ms }];
+  }
+
+  private async createSession(
+    url: string,
+    options: Runtime.InferenceSession.SessionOptions = {},
+  ): Promise<Runtime.InferenceSession> {
     const response = await fetch(url);
     if (!response.ok) {
       throw new Error(`the model file could not be fetched: HTTP ${response.status}`);
@@ -72,6 +88,7 @@ class Lane {
     return this.runtime.InferenceSession.create(new Uint8Array(await response.arrayBuffer()), {
       executionProviders: [this.platform],
       graphOptimizationLevel: "all",
+      ...options,
     });
   }
 
@@ -81,15 +98,15 @@ class Lane {
   }
 
   private async run(model: string, slot: string, fetch: boolean): Promise<Reply> {
-    const session = this.session(model);
+    const session = this.seq2seqs.get(model) ?? this.session(model);
     const inputs = this.inputs.get(slot);
     if (!inputs) {
       throw new Error(`no inputs in slot ${slot}`);
     }
     const begin = performance.now();
-    const outputs = await session.run(inputs);
+    const outputs = (await session.run(inputs)) as Record<string, Runtime.Tensor>;
     const run_ms = performance.now() - begin;
-    return fetch ? [{ run_ms }, outputs as Record<string, Runtime.Tensor>] : [{ run_ms }];
+    return fetch ? [{ run_ms }, outputs] : [{ run_ms }];
   }
 
   private session(model: string): Runtime.InferenceSession {
