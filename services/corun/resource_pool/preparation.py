@@ -65,10 +65,17 @@ class Preparation:
         already = model.name in lane.model_names
         load_time_ms = 0.0
         if not already:
-            file = await asyncio.to_thread(self.files.file_for, model, lane.platform)
-            url = self.pages.publish_model(file.sha256, file.path)
+            urls = {}
+            for part, own in model.files.items():
+                file = await asyncio.to_thread(self.files.file_for, own, lane.platform)
+                urls[part] = self.pages.publish_model(file.sha256, file.path)
             try:
-                load_time_ms = await lane.load(model.name, url, timeout=self.limits.load_seconds)
+                if model.recipe is None:
+                    load_time_ms = await lane.load(model.name, urls["model"], timeout=self.limits.load_seconds)
+                else:
+                    load_time_ms = await lane.load_parts(
+                        model.name, urls, model.recipe, timeout=self.limits.load_seconds
+                    )
             except LaneFailed as error:
                 raise InferenceFailed(model.name, str(error)) from error
         emit(ModelLoaded(model.name, lane_number, load_time_ms, model.weights_origin, already))
