@@ -137,6 +137,7 @@ def from_item_result(result: ItemResult) -> messages.ItemResult:
         speech_segments=[
             messages.SpeechSegment(start=_duration(start), end=_duration(end)) for start, end in result.speech
         ],
+        transcript=result.transcript,
     )
 
 

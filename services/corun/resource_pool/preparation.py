@@ -94,15 +94,23 @@ class Preparation:
         if model.name in lane.model_names:
             return 0.0, True
         at.lease.renew(self.limits.load_seconds)
-        file = await asyncio.to_thread(self.files.file_for, model, lane.platform)
-        url = self.pages.publish_model(file.sha256, file.path)
+        urls = {}
+        for part, own in model.files.items():
+            file = await asyncio.to_thread(self.files.file_for, own, lane.platform)
+            urls[part] = self.pages.publish_model(file.sha256, file.path)
         try:
-            dimensions = {spec.name: spec.shape for spec in model.inputs}
-            load_time_ms = await lane.load(model.name, url, dimensions, timeout=self.limits.load_seconds)
+            load_time_ms = await self._load(lane, model, urls)
         except LaneFailed as error:
             raise InferenceFailed(model.name, str(error)) from error
         lane.model_bytes += model.size_bytes
         return load_time_ms, False
+
+    async def _load(self, lane: Lane, model: Model, urls: Mapping[str, str]) -> float:
+        limit = self.limits.load_seconds
+        if model.recipe is not None:
+            return await lane.load_parts(model.name, urls, model.recipe, timeout=limit)
+        dimensions = {spec.name: spec.shape for spec in model.inputs}
+        return await lane.load(model.name, urls["model"], dimensions, timeout=limit)
 
     async def put(self, at: LeasedLane, slot: str, tensors: Mapping[str, Array]) -> None:
         """Puts inputs into a lane."""

@@ -195,6 +195,24 @@ class Lane:
         self.model_names.add(model_name)
         return float(frame.header["load_ms"])
 
+    async def load_parts(
+        self,
+        model_name: str,
+        urls: Mapping[str, str],
+        recipe: Mapping[str, Any],
+        *,
+        on_device: bool = True,
+        timeout: float,
+    ) -> float:
+        """Fetches the encoder and the decoder of a model; gives back the milliseconds it took.
+
+        With `on_device` what one leaves for the other stays in the GPU's memory, where the lane has a GPU.
+        """
+        header = {"op": "load", "model": model_name, "parts": dict(urls), "recipe": recipe, "on_device": on_device}
+        frame, _ = await self._request(header, {}, timeout=timeout)
+        self.model_names.add(model_name)
+        return float(frame.header["load_ms"])
+
     async def put(self, slot: str, tensors: Mapping[str, Array], *, timeout: float) -> None:
         """Keeps a set of inputs in the lane under a name, for runs to use."""
         await self._request({"op": "put", "slot": slot}, tensors, timeout=timeout)

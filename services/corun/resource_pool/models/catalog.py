@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from corun.errors import ModelRefused, UnknownModel
-from corun.resource_pool.models.facts import FactsStore, file_stamp
+from corun.resource_pool.models.facts import FactsStore, files_stamp
+from corun.resource_pool.models.files import graph_files
 from corun.resource_pool.models.guessing import LABELS_FILE, complete_manifest
 from corun.resource_pool.models.inspection import MAX_MODEL_BYTES
 from corun.resource_pool.models.manifest import Manifest, read_manifest
 from corun.resource_pool.models.model import Model
-from corun.resource_pool.models.preparation import MODEL_FILE, Preparation
+from corun.resource_pool.models.preparation import Preparation
 from corun.resource_pool.models.sources.hub import GUIDE_MODELS, Hub
 from corun.resource_pool.models.sources.names import is_model_name, name_of_cache_folder
 from corun.resource_pool.models.sources.packaged import PACKAGED_MODELS
@@ -39,7 +40,8 @@ class ModelCatalog:
     """The user's folder, then what is prepared in the cache, then packages, the Hub, and seeds.
 
     Args:
-        models_folder: The user's; each folder in it with a `model.onnx` is a model.
+        models_folder: The user's; each folder in it with a `model.onnx`, or `encoder.onnx` and
+            `decoder.onnx`, is a model.
         cache_folder: Its sub-folder `models` holds a folder for each prepared model; made when needed.
         hub_endpoint: Of a mirror; by default what `huggingface_hub` is configured for.
         max_model_bytes: Larger files are refused.
@@ -100,20 +102,22 @@ class ModelCatalog:
         if self._models_folder is None or "/" in name:
             return None
         folder = self._models_folder / name
-        return folder if (folder / MODEL_FILE).is_file() else None
+        return folder if graph_files(folder) else None
 
     def _open(self, name: str, folder: Path) -> Model:
-        path = folder / MODEL_FILE
+        paths = graph_files(folder)
+        if not paths:
+            raise FileNotFoundError(f"{folder} has no graph any more")
         manifest = _manifest_of(name, folder)
-        stamp = f"{file_stamp(path, manifest)} {_companions(folder)}"
+        stamp = f"{files_stamp(paths, manifest)} {_companions(folder)}"
         remembered = self._models.get(name)
         if remembered is None or remembered[0] != stamp:
             with self._inspecting:
                 remembered = self._models.get(name)
                 if remembered is None or remembered[0] != stamp:
-                    facts = self._facts.facts(path, name=name, manifest=manifest)
+                    facts = self._facts.facts(paths, name=name, manifest=manifest)
                     manifest = complete_manifest(manifest, facts, folder, name=name)
-                    remembered = (stamp, Model(name=name, path=path, manifest=manifest, facts=facts))
+                    remembered = (stamp, Model(name=name, paths=paths, manifest=manifest, facts=facts))
                     self._models[name] = remembered
         return remembered[1]
 
@@ -171,9 +175,7 @@ def _companions(folder: Path) -> list[tuple[str, int, int]]:
 def _model_folders(parent: Path) -> list[Path]:
     if not parent.is_dir():
         return []
-    return sorted(
-        folder for folder in parent.iterdir() if is_model_name(folder.name) and (folder / MODEL_FILE).is_file()
-    )
+    return sorted(folder for folder in parent.iterdir() if is_model_name(folder.name) and graph_files(folder))
 
 
 def _expected_entry(name: str) -> ModelEntry:

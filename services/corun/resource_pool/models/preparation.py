@@ -6,6 +6,7 @@ import threading
 from pathlib import Path
 
 from corun.errors import ModelRefused
+from corun.resource_pool.models.files import graph_files
 from corun.resource_pool.models.manifest import read_manifest
 from corun.resource_pool.models.sources.hub import GUIDE_MODELS, Hub, HubModel, HubUnreachable, NotOnHub
 from corun.resource_pool.models.sources.names import cache_folder_name, is_repository
@@ -13,8 +14,6 @@ from corun.resource_pool.models.sources.packaged import PACKAGED_MODELS
 from corun.resource_pool.models.sources.publish import publish_folder
 from corun.resource_pool.models.sources.seeded import SEEDED_MODELS
 from corun.resource_pool.models.sources.wheels import FetchFailed, WheelStore
-
-MODEL_FILE = "model.onnx"
 
 
 class Preparation:
@@ -30,7 +29,7 @@ class Preparation:
     def prepared(self, name: str) -> Path | None:
         """The folder, if it is there and of the version that is asked for today."""
         folder = self._folder / cache_folder_name(name)
-        if "--" in name or not (folder / MODEL_FILE).is_file():
+        if "--" in name or not graph_files(folder):
             return None
         if name in PACKAGED_MODELS and not _is_current(folder, PACKAGED_MODELS[name].manifest.source):
             return None
@@ -81,7 +80,7 @@ class Preparation:
         if name not in SEEDED_MODELS:
             return None
         target = self._folder / name
-        if not (target / MODEL_FILE).is_file():
+        if not graph_files(target):
             publish_folder(
                 target, lambda folder: SEEDED_MODELS[name].fill(folder, self._wheels), replace=target.exists()
             )

@@ -1,4 +1,4 @@
-"""Text to token ids."""
+"""Text to token ids and back."""
 
 from __future__ import annotations
 
@@ -23,10 +23,7 @@ class TextEncoder:
     """
 
     def __init__(self, path: Path, *, max_length: int) -> None:
-        try:
-            self._tokenizer = Tokenizer.from_file(str(path))
-        except Exception as error:  # the library raises nothing narrower
-            raise ValueError(f"{path.name} is not a tokenizer: {error}") from error
+        self._tokenizer = _read_tokenizer(path)
         self._tokenizer.enable_truncation(max_length)
         # Padding is done here, to the longest of the batch: files come with paddings of their own.
         self._tokenizer.no_padding()
@@ -62,3 +59,27 @@ class TextEncoder:
         """True where text alone gives all of these inputs."""
         names = {spec.name for spec in inputs}
         return "input_ids" in names and names <= {"input_ids", "attention_mask", "token_type_ids", "position_ids"}
+
+
+class TextDecoder:
+    """Decodes with the `tokenizer.json` of a model folder.
+
+    Raises:
+        ValueError: when made, where the file is not a tokenizer's.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._tokenizer = _read_tokenizer(path)
+
+    def decode(self, tokens: npt.NDArray[np.generic], *, end: int) -> list[str]:
+        """The text of each row of `tokens` [batch, longest] up to `end`, without special tokens and outer spaces."""
+        rows: list[list[int]] = tokens.tolist()
+        ended = [row[: row.index(end)] if end in row else row for row in rows]
+        return [text.strip() for text in self._tokenizer.decode_batch(ended)]
+
+
+def _read_tokenizer(path: Path) -> Tokenizer:
+    try:
+        return Tokenizer.from_file(str(path))
+    except Exception as error:  # the library raises nothing narrower
+        raise ValueError(f"{path.name} is not a tokenizer: {error}") from error

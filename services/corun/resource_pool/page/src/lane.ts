@@ -6,7 +6,8 @@ import { FrameReader, send, tensorBytes, type Frame, type Header, type HostTenso
 import { watchMemory } from "./memory";
 import { withFile } from "./files";
 import { importRuntime, openBackend, type Backend, type Platform } from "./platforms";
-import { Model, type Dimensions, type Feeds } from "./sessions";
+import { outputLocations, Seq2Seq, type Parts, type Recipe } from "./seq2seq";
+import { buildSession, Model, type Dimensions, type Feeds } from "./sessions";
 import { Storage, type Kept } from "./storage";
 import { toHost, toTensor } from "./tensors";
 
@@ -23,6 +24,7 @@ class Refused extends Error {}
 
 class Lane {
   private readonly models = new Map<string, Model>();
+  private readonly sequences = new Map<string, Seq2Seq>();
   private readonly slots = new Map<string, Feeds>();
   private readonly storage: Storage;
 
@@ -41,7 +43,9 @@ class Lane {
   async answer({ header, tensors }: Frame): Promise<Reply> {
     switch (header.op) {
       case "load":
-        return this.load(header.model as string, header.url as string, header.dimensions as Dimensions);
+        return header.parts
+          ? this.loadParts(header)
+          : this.load(header.model as string, header.url as string, header.dimensions as Dimensions);
       case "put":
         this.slots.set(header.slot as string, this.toFeeds(tensors));
         return [{}];
@@ -72,14 +76,20 @@ class Lane {
     return [{ load_ms: performance.now() - begin }];
   }
 
+  private async loadParts({ model, parts, recipe, on_device }: Header): Promise<Reply> {
+    const begin = performance.now();
+    const options = outputLocations(recipe as Recipe, on_device !== false && this.backend.platform === "webgpu");
+    const { runtime, backend } = this;
+    const encoder = await buildSession(runtime, backend, (parts as Parts).encoder, withFile, options.encoder);
+    const decoder = await buildSession(runtime, backend, (parts as Parts).decoder, withFile, options.decoder);
+    this.sequences.set(model as string, new Seq2Seq(runtime, encoder, decoder, recipe as Recipe));
+    return [{ load_ms: performance.now() - begin }];
+  }
+
   private async run(request: RunRequest, received: Frame["tensors"]): Promise<Reply> {
-    const model = this.models.get(request.model);
-    if (!model) {
-      throw new Refused(`model ${request.model} is not loaded in this lane`);
-    }
     const feeds = this.feeds(request, received);
     const keep = request.keep ?? {};
-    const session = await model.session(feeds, Object.keys(keep).length > 0);
+    const session = await this.runner(request.model, feeds, Object.keys(keep).length > 0);
     const begin = performance.now();
     const outputs = (await session.run(feeds)) as Feeds;
     const [kept, fetched] = await this.finish(outputs, keep, request.fetch === true);
@@ -87,6 +97,14 @@ class Lane {
     const zero_copy = Object.keys(request.shared ?? {}).every((input) => feeds[input]?.location !== "cpu");
     const bytes = tensorBytes(received.values()) + tensorBytes(Object.values(fetched));
     return [{ run_ms, kept, zero_copy: request.shared !== undefined && zero_copy, boundary_bytes: bytes }, fetched];
+  }
+
+  private async runner(name: string, feeds: Feeds, keep: boolean): Promise<Runtime.InferenceSession | Seq2Seq> {
+    const found = this.sequences.get(name) ?? (await this.models.get(name)?.session(feeds, keep));
+    if (!found) {
+      throw new Refused(`model ${name} is not loaded in this lane`);
+    }
+    return found;
   }
 
   private feeds(request: RunRequest, received: Frame["tensors"]): Feeds {

@@ -9,12 +9,25 @@ export type Dimensions = Record<string, (number | string)[]>;
 export type Feeds = Record<string, Runtime.Tensor>;
 
 type Session = Runtime.InferenceSession;
+type Options = Runtime.InferenceSession.SessionOptions;
 
 // A session a shape holds the weights once more.
 const MOST_SHAPES = 4;
 
 /** Gives the bytes of a model file to `use`, which must have copied what it needs when it is done. */
 export type WithFile = <T>(url: string, use: (file: Uint8Array) => Promise<T>) => Promise<T>;
+
+/** A session of a model file on a platform. */
+export function buildSession(
+  runtime: typeof Runtime,
+  backend: Backend,
+  url: string,
+  withFile: WithFile,
+  options: Options,
+): Promise<Session> {
+  const all: Options = { executionProviders: [backend.provider], graphOptimizationLevel: "all", ...options };
+  return withFile(url, (file) => runtime.InferenceSession.create(file, all));
+}
 
 export class Model {
   private readonly sessions = new Map<string, Session>();
@@ -59,10 +72,7 @@ export class Model {
   }
 
   private build(freeDimensionOverrides: Record<string, number>, keep: boolean): Promise<Session> {
-    const options: Runtime.InferenceSession.SessionOptions = {
-      executionProviders: [this.backend.provider],
-      graphOptimizationLevel: "all",
-    };
+    const options: Options = {};
     if (this.backend.platform === "webgpu") {
       options.preferredOutputLocation = "gpu-buffer";
     }
@@ -70,7 +80,7 @@ export class Model {
       options.freeDimensionOverrides = freeDimensionOverrides;
       options.preferredOutputLocation = keep ? "ml-tensor" : "cpu";
     }
-    return this.withFile(this.url, (file) => this.runtime.InferenceSession.create(file, options));
+    return buildSession(this.runtime, this.backend, this.url, this.withFile, options);
   }
 
   private freeDimensions(feeds: Feeds): Record<string, number> {

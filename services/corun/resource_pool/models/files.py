@@ -1,0 +1,25 @@
+"""The graphs of a model folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+MODEL_FILE = "model.onnx"
+ENCODER_FILE, DECODER_FILE = "encoder.onnx", "decoder.onnx"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFile:
+    """A file for lanes to fetch, and its SHA-256."""
+
+    path: Path
+    sha256: str
+
+
+def graph_files(folder: Path) -> tuple[Path, ...]:
+    """`model.onnx`; without one `encoder.onnx` and `decoder.onnx`, in this order; empty where it is no model folder."""
+    if (folder / MODEL_FILE).is_file():
+        return (folder / MODEL_FILE,)
+    parts = (folder / ENCODER_FILE, folder / DECODER_FILE)
+    return parts if all(path.is_file() for path in parts) else ()
