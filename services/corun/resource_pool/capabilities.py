@@ -61,11 +61,20 @@ class Capabilities:
         """What has been found out so far."""
         return list(self._found.values())
 
-    async def engines(self, *, refresh: bool = False) -> list[EngineCapability]:
-        """Every engine that corun knows, probed now if it was not yet or, with `refresh`, again."""
+    async def engines(self, *, refresh: bool = False, platform: str = "") -> list[EngineCapability]:
+        """Every engine that corun knows, probed now if it was not yet or, with `refresh`, again.
+
+        With a platform, engines are tried until one has it, and only those come back that were tried.
+        """
         if refresh:
             self._found.clear()
-        return [await self._engine(engine) for engine in ENGINES.values()]
+        tried = []
+        for engine in ENGINES.values():
+            found = await self._engine(engine)
+            tried.append(found)
+            if any(each.platform == platform and each.supported for each in found.platforms):
+                break
+        return tried
 
     async def engine_for(self, platform: str, *, preferred: str = "", model_type: str = "") -> EngineChoice:
         """The engine that serves a platform: the preferred one, or the next that can, with the reason why.

@@ -58,10 +58,10 @@ class ResourcePoolServicer(ResourcePoolServiceServicer):
     async def GetCapabilities(
         self, request: messages.GetCapabilitiesRequest, context: Context
     ) -> messages.GetCapabilitiesResponse:
+        platform = platform_name(request.platform) if request.platform else ""
+        engines = await self.capabilities.engines(refresh=request.refresh, platform=platform)
         return messages.GetCapabilitiesResponse(
-            engines=[
-                conversion.from_engine(engine) for engine in await self.capabilities.engines(refresh=request.refresh)
-            ],
+            engines=[conversion.from_engine(engine) for engine in engines],
             core_count=self.settings.core_count,
             max_connections=self.settings.max_connections,
         )
