@@ -44,7 +44,7 @@ class SharingResult(TypedDict):
     """A tensor that was shared between models.
 
     `boundary_bytes` crossed the page boundary to bring it there, `zero_copy` is true when none did. Its consumers
-    are in the same lane and read it where it lies; the results of their runs say so in turn.
+    are in the same lane and read it there; the results of their runs say whether anything was copied.
     """
 
     success: bool
