@@ -49,3 +49,23 @@ def test_the_lock_file_pins_every_package_by_its_content_and_names_no_host() -> 
     lock = (_FOLDER / "package-lock.json").read_text(encoding="utf-8")
     assert "http" not in lock
     assert lock.count('"integrity": "sha512-') == lock.count('"node_modules/')
+
+
+@pytest.mark.parametrize(
+    ("output", "line"),
+    [
+        (
+            "npm error code E1\nnpm error network request to x failed, reason: no route\nnpm error network\n"
+            "npm error A complete log of this run can be found in: /x",
+            "npm error network request to x failed, reason: no route",
+        ),
+        (
+            "Error [ERR_MODULE_NOT_FOUND]: Cannot find package\n\nNode.js v20",
+            "Error [ERR_MODULE_NOT_FOUND]: Cannot find package",
+        ),
+        ("first\n last \n", "last"),
+        ("", "it said nothing"),
+    ],
+)
+def test_of_what_a_tool_says_the_line_with_the_cause_is_told(output: str, line: str) -> None:
+    assert chromium_shell.telling_line(output) == line

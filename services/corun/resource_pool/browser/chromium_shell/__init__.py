@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -18,6 +19,8 @@ _PACKAGE = Path(__file__).resolve().parent
 _FILES = ("package.json", "package-lock.json", ".npmrc", "unpack.mjs")
 _EXECUTABLE = "chromium"
 _INSTALL_SECONDS = 600.0
+_LOG_NOTE = "A complete log of this run"
+_NAMES_A_CAUSE = re.compile(r"Error\b.*:|reason:")
 
 
 def _version() -> str:
@@ -41,7 +44,7 @@ def install() -> Path:
     Does nothing when it is there. It appears as a whole or not at all.
 
     Raises:
-        InstallFailed: with npm's last words.
+        InstallFailed: with npm's own reason.
     """
     found = find()
     if found is not None:
@@ -82,5 +85,11 @@ def _run(command: list[str], folder: Path, temporary: Path) -> None:
     except subprocess.TimeoutExpired as error:
         raise InstallFailed("chromium-shell", f"it took longer than {_INSTALL_SECONDS:.0f} s") from error
     if done.returncode:
-        words = (done.stderr or done.stdout).strip().splitlines() or ["it said nothing"]
-        raise InstallFailed("chromium-shell", f"{Path(command[0]).name}: {words[-1]}")
+        words = telling_line(done.stderr or done.stdout)
+        raise InstallFailed("chromium-shell", f"{Path(command[0]).name}: {words}")
+
+
+def telling_line(output: str) -> str:
+    """The line of a failed tool's output that says why: the first that names an error, else the last of its own."""
+    lines = [line.strip() for line in output.splitlines() if line.strip() and _LOG_NOTE not in line]
+    return next((line for line in lines if _NAMES_A_CAUSE.search(line)), lines[-1] if lines else "it said nothing")
