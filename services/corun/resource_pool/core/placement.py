@@ -57,6 +57,11 @@ class ConnectionNeed:
     lanes: tuple[LaneNeed, ...]
     connection_id: str = ""
 
+    def is_gone_from(self, connection: ConnectionView) -> bool:
+        """True when it asks for a very lane that this browser does not have."""
+        there = {lane.lane_id for lane in connection.lanes}
+        return any(lane.lane_id and lane.lane_id not in there for lane in self.lanes)
+
 
 @dataclass(frozen=True, slots=True)
 class Seat:
@@ -117,6 +122,8 @@ def _is_worse_than_new(seat: Seat, connection: ConnectionView, need: ConnectionN
 
 
 def _fit(need: ConnectionNeed, connection: ConnectionView, *, exclusive: bool) -> Seat | None:
+    if need.is_gone_from(connection):
+        return None
     free = list(connection.lanes)
     lane_ids: list[str | None] = []
     for lane_need in need.lanes:

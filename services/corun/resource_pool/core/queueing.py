@@ -53,7 +53,7 @@ class Opening:
 
 @dataclass(frozen=True, slots=True)
 class Decisions:
-    """What to do now. `expired` are past their deadline; `gone` want a browser that is no more."""
+    """What to do now. `expired` are past their deadline; `gone` want a browser, or a lane of it, that is no more."""
 
     grants: tuple[Grant, ...] = ()
     openings: tuple[Opening, ...] = ()
@@ -83,7 +83,7 @@ class _Round:
     def __init__(self, connections: Sequence[ConnectionView], max_connections: int) -> None:
         states = ConnectionState
         self._free = {each.connection_id: each for each in connections if each.state is states.READY}
-        self._known = {each.connection_id for each in connections if each.state in ALIVE}
+        self._known = {each.connection_id: each for each in connections if each.state in ALIVE}
         self._coming = Counter(each.engine for each in connections if each.state is states.STARTING)
         self._room = max_connections - len(self._known)
         self._somebody_waits = False
@@ -93,7 +93,7 @@ class _Round:
         self.gone: list[int] = []
 
     def serve(self, request: Request) -> None:
-        if any(need.connection_id and need.connection_id not in self._known for need in request.needs):
+        if any(map(self._is_gone, request.needs)):
             self.gone.append(request.number)
             return
         seats, missing = self._look(request)
@@ -108,6 +108,12 @@ class _Round:
         if self._somebody_waits:
             self._free |= held
         self._somebody_waits = True
+
+    def _is_gone(self, need: ConnectionNeed) -> bool:
+        if not need.connection_id:
+            return False
+        connection = self._known.get(need.connection_id)
+        return connection is None or need.is_gone_from(connection)
 
     def _look(self, request: Request) -> tuple[list[Seat], list[ConnectionNeed]]:
         seats: list[Seat] = []
