@@ -7,9 +7,9 @@ overtaken for ever.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict, deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import median
 
 from corun.resource_pool.core.connection_state import ALIVE, ConnectionState
@@ -87,6 +87,7 @@ class _Round:
         self._coming = Counter(each.engine for each in connections if each.state is states.STARTING)
         self._room = max_connections - len(self._known)
         self._somebody_waits = False
+        self._waiting: defaultdict[tuple[tuple[ConnectionNeed, ...], bool], deque[int]] = defaultdict(deque)
         self.grants: list[Grant] = []
         self.openings: list[Opening] = []
         self.expired: list[int] = []
@@ -100,14 +101,29 @@ class _Round:
         if not missing:
             for seat in seats:
                 del self._free[seat.connection_id]
-            self.grants.append(Grant(request.number, tuple(seats)))
+            self.grants.append(Grant(self._oldest_like(request), tuple(seats)))
             return
+        self._waiting[request.needs, request.exclusive].append(request.number)
         held = {seat.connection_id: self._free.pop(seat.connection_id) for seat in seats}
         for need in missing:
             self._provide(need, request.number)
         if self._somebody_waits:
             self._free |= held
         self._somebody_waits = True
+
+    def _oldest_like(self, request: Request) -> int:
+        """Who is to have what was found for this request: the oldest that asks for the same. It may be waiting for a
+        new browser, for which this request waits in its stead."""
+        alike = self._waiting[request.needs, request.exclusive]
+        if not alike:
+            return request.number
+        alike.append(request.number)
+        oldest = alike.popleft()
+        self.openings = [
+            replace(opening, request=request.number) if opening.request == oldest else opening
+            for opening in self.openings
+        ]
+        return oldest
 
     def _is_gone(self, need: ConnectionNeed) -> bool:
         if not need.connection_id:
