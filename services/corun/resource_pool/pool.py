@@ -267,7 +267,7 @@ class Pool:
             own = waiting.since + self.limits.queue_timeout_seconds <= waiting.request.deadline
             self._answer(number, self._full(waited) if own else QueueDeadline(waited))
         for number in decisions.gone:
-            self._answer(number, BrowserLost("the connection that was asked for is no more"))
+            self._answer(number, BrowserLost("the connection that was asked for, or its lane, is no more"))
         for grant in decisions.grants:
             self._answer(grant.request, self._grant(self._queue[grant.request], grant.seats))
         for opening in decisions.openings:
