@@ -14,7 +14,7 @@ import structlog
 from playwright.async_api import Browser, Page, Playwright
 
 from corun.errors import BrowserLost, StepTimedOut
-from corun.resource_pool.browser import processes
+from corun.resource_pool.browser import processes, scratch
 from corun.resource_pool.browser.engines import Engine
 from corun.resource_pool.browser.lane import Lane
 from corun.resource_pool.browser.launching import LaunchOrder, launch
@@ -26,6 +26,7 @@ _log = structlog.get_logger(__name__)
 
 _OPEN_SECONDS = 30.0
 _CLOSE_SECONDS = 5.0
+_DEATH_SECONDS = 5.0
 _PAGE_CALL_SECONDS = 10.0
 _LANE_READY_SECONDS = 60.0
 _SETTLED_CHANGE = 0.02
@@ -72,7 +73,7 @@ class Connection:
         self._browser: Browser | None = None
         self._page: Page | None = None
         self._main: psutil.Process | None = None
-        self._family: list[psutil.Process] = []
+        self._scratch: Path | None = None
         self._pulse: asyncio.Task[None] | None = None
         self._closing = False
 
@@ -109,11 +110,18 @@ class Connection:
             BrowserLost: it did not start; the message has its reason.
             StepTimedOut
         """
-        mark = processes.mark(self._pool_id, self.connection_id)
-        order = LaunchOrder(self.engine, executable, mark, page_port=self._pages.port, deny_port=deny_port)
+        self._scratch = scratch.make_folder(self._pool_id, self.connection_id)
+        order = LaunchOrder(
+            engine=self.engine,
+            executable=executable,
+            mark=self._mark,
+            page_port=self._pages.port,
+            deny_port=deny_port,
+            scratch=self._scratch,
+        )
         try:
             async with asyncio.timeout(_OPEN_SECONDS):
-                await self._launch(playwright, order)
+                self._page = await self._launch(playwright, order)
                 await self._weigh_idle()
         except TimeoutError as error:
             raise StepTimedOut(f"starting {self.engine.name}", _OPEN_SECONDS) from error
@@ -122,16 +130,26 @@ class Connection:
             raise BrowserLost(f"{self.engine.name} did not start: {said}") from error
         self._pulse = asyncio.create_task(self._watch_pulse())
 
-    async def _launch(self, playwright: Playwright, order: LaunchOrder) -> None:
+    async def _launch(self, playwright: Playwright, order: LaunchOrder) -> Page:
         self._browser, context = await launch(playwright, order)
         self._browser.on("disconnected", lambda _browser: self.lose("the browser ended"))
         self.version = self._browser.version
-        self._main = await asyncio.to_thread(processes.find_main, self._pool_id, self.connection_id)
-        self._page = await context.new_page()
-        self._page.on("crash", lambda _page: self.lose("the page crashed"))
-        self._page.on("console", lambda message: _log.info("page", said=message.text, connection=self.connection_id))
-        await self._page.goto(self._pages.page_url)
-        await self._page.wait_for_function("globalThis.corun !== undefined")
+        await asyncio.to_thread(self._find_main)
+        page = await context.new_page()
+        page.on("crash", lambda _page: self.lose("the page crashed"))
+        page.on("console", lambda message: _log.info("page", said=message.text, connection=self.connection_id))
+        await page.goto(self._pages.page_url)
+        await page.wait_for_function("globalThis.corun !== undefined")
+        return page
+
+    @property
+    def _mark(self) -> str:
+        return processes.mark(self._pool_id, self.connection_id)
+
+    def _find_main(self) -> None:
+        self._main = processes.find_main(self._mark)
+        if self._main is not None and self._scratch is not None:
+            scratch.note_profile(self._scratch, self._main)
 
     async def _weigh_idle(self) -> None:
         """Waits until the size stands still, or long enough, and keeps it."""
@@ -146,14 +164,10 @@ class Connection:
 
     async def weigh(self) -> float:
         """Proportional set size of the browser's processes now, in megabytes."""
-        self.memory_mb = await asyncio.to_thread(self._weigh)
+        if self._main is not None:
+            size = await asyncio.to_thread(processes.family_size, self._main)
+            self.memory_mb = size / 1_000_000
         return self.memory_mb
-
-    def _weigh(self) -> float:
-        if self._main is None:
-            return 0.0
-        self._family = processes.tree(self._main) or self._family
-        return processes.proportional_set_size(each.pid for each in self._family) / 1_000_000
 
     async def _watch_pulse(self) -> None:
         """Loses a browser that stopped answering. Beats are counted, not seconds: a pool that was itself held up for
@@ -271,11 +285,15 @@ class Connection:
             self.on_lane_gone(lane.lane_id, self.lost_cause or "the browser was closed")
         self.lanes.clear()
         if self._main is None:  # starting was cut short
-            self._main = await asyncio.to_thread(processes.find_main, self._pool_id, self.connection_id)
-        # Listed while the main process lives: what it leaves behind has another parent then.
-        family = await asyncio.to_thread(processes.tree, self._main) if self._main else []
+            await asyncio.to_thread(self._find_main)
         if self._browser is not None and self.lost_cause is None:
             with suppress(Exception):  # what cannot be closed kindly is killed below
                 async with asyncio.timeout(_CLOSE_SECONDS):
                     await self._browser.close()
-        await asyncio.to_thread(processes.kill, [*family, *self._family])
+        await asyncio.to_thread(self._clean_up)
+
+    def _clean_up(self) -> None:
+        if self._main is not None and (left := processes.end(self._main, within_seconds=_DEATH_SECONDS)):
+            _log.error("processes of a browser cannot be ended", processes=[process.pid for process in left])
+        if self._scratch is not None:
+            scratch.remove(self._scratch)
