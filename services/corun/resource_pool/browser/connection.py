@@ -19,6 +19,7 @@ from corun.resource_pool.browser.engines import Engine
 from corun.resource_pool.browser.lane import Lane
 from corun.resource_pool.browser.launching import LaunchOrder, launch
 from corun.resource_pool.browser.page_server import PageServer
+from corun.resource_pool.browser.pulse import watch_pulse
 from corun.resource_pool.core.connection_state import ConnectionState, follow
 from corun.resource_pool.core.placement import ConnectionView, LaneView
 
@@ -33,16 +34,13 @@ _SETTLED_CHANGE = 0.02
 _SETTLE_SECONDS = 2.0
 _SETTLE_PAUSE_SECONDS = 0.25
 _SAID_CHARACTERS = 300
-_BEAT_SECONDS = 1.0
-_MISSED_BEATS = 5
 
 
 class Connection:
     """A browser process tree, its one page, and the lanes in that page.
 
     Whoever holds the lease may open and close lanes; nobody else touches them. When the browser is lost,
-    every lane fails at once with BrowserLost and `on_lost` is called, once. A browser that does not answer five
-    times in a row, a second apart, is lost.
+    every lane fails at once with BrowserLost and `on_lost` is called, once. A browser that stops answering is lost.
 
     Attributes:
         epoch: Number of the newest lease; results of older ones are thrown away.
@@ -128,7 +126,7 @@ class Connection:
         except Exception as error:  # Playwright raises bare exceptions when its driver is gone
             said = " ".join(str(error).partition("Call log:")[0].split())[:_SAID_CHARACTERS]
             raise BrowserLost(f"{self.engine.name} did not start: {said}") from error
-        self._pulse = asyncio.create_task(self._watch_pulse())
+        self._pulse = asyncio.create_task(watch_pulse(self._page, self.lose))
 
     async def _launch(self, playwright: Playwright, order: LaunchOrder) -> Page:
         self._browser, context = await launch(playwright, order)
@@ -168,29 +166,6 @@ class Connection:
             size = await asyncio.to_thread(processes.family_size, self._main)
             self.memory_mb = size / 1_000_000
         return self.memory_mb
-
-    async def _watch_pulse(self) -> None:
-        """Loses a browser that stopped answering. Beats are counted, not seconds: a pool that was itself held up for
-        a while must not take it out on its browsers."""
-        missed = 0
-        beat: asyncio.Future[object] | None = None
-        try:
-            while self._page is not None and self.lost_cause is None:
-                beat = beat or asyncio.ensure_future(self._page.evaluate("0"))
-                await asyncio.wait({beat}, timeout=_BEAT_SECONDS)
-                if not beat.done():
-                    missed += 1
-                    if missed >= _MISSED_BEATS:
-                        self.lose(f"it did not answer for {_MISSED_BEATS * _BEAT_SECONDS:g} s")
-                    continue
-                if beat.exception() is not None:
-                    self.lose(f"its page cannot be reached: {beat.exception()}")
-                missed, beat = 0, None
-                await asyncio.sleep(_BEAT_SECONDS)
-        finally:
-            if beat is not None:
-                beat.cancel()
-                beat.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
 
     async def open_lane(self, *, platform: str, width: int) -> Lane:
         """Starts a worker with its own runtime and waits until it is up.
