@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from pathlib import Path
 
@@ -47,6 +47,9 @@ class Connection:
         run_count: Runs carried out.
         memory_mb: Size when it was last weighed.
         suspect: True when something in it does not work any more; it is not given to anybody else then.
+        on_lost: Called once, when it is lost.
+        on_lane_gone: Called with each lane that is lost or closed, and why.
+        on_late_result: Called when a lane gave an answer that nobody is entitled to any more.
     """
 
     def __init__(self, *, connection_id: str, engine: Engine, pool_id: str, pages: PageServer) -> None:
@@ -64,6 +67,7 @@ class Connection:
         self.lanes: dict[str, Lane] = {}
         self.on_lost: Callable[[Connection], None] = lambda _connection: None
         self.on_lane_gone: Callable[[str, str], None] = lambda _lane_id, _cause: None
+        self.on_late_result: Callable[[], None] = lambda: None
         self.lost_cause: str | None = None
         self._pool_id = pool_id
         self._pages = pages
@@ -72,7 +76,7 @@ class Connection:
         self._page: Page | None = None
         self._main: psutil.Process | None = None
         self._scratch: Path | None = None
-        self._pulse: asyncio.Task[None] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
         self._closing = False
 
     def __repr__(self) -> str:
@@ -126,7 +130,7 @@ class Connection:
         except Exception as error:  # Playwright raises bare exceptions when its driver is gone
             said = " ".join(str(error).partition("Call log:")[0].split())[:_SAID_CHARACTERS]
             raise BrowserLost(f"{self.engine.name} did not start: {said}") from error
-        self._pulse = asyncio.create_task(watch_pulse(self._page, self.lose))
+        self._spawn(watch_pulse(self._page, self.lose))
 
     async def _launch(self, playwright: Playwright, order: LaunchOrder) -> Page:
         self._browser, context = await launch(playwright, order)
@@ -174,10 +178,7 @@ class Connection:
             LaneFailed: the runtime cannot come up.
             BrowserLost, StepTimedOut
         """
-        lane = Lane(lane_id=f"{self.connection_id}-{next(self._lane_numbers)}", platform=platform, width=width)
-        lane.epoch = self.epoch
-        self._pages.expect_lane(lane)
-        self.lanes[lane.lane_id] = lane
+        lane = self._new_lane(platform, width)
         try:
             options = {"lane": lane.lane_id, "platform": platform, "width": width}
             await self._call("options => corun.openLane(options)", options)
@@ -187,16 +188,32 @@ class Connection:
             raise
         return lane
 
+    def _new_lane(self, platform: str, width: int) -> Lane:
+        lane = Lane(lane_id=f"{self.connection_id}-{next(self._lane_numbers)}", platform=platform, width=width)
+        lane.epoch = self.epoch
+        lane.on_lost = self._on_lane_lost
+        lane.on_late_result = self.on_late_result
+        self.lanes[lane.lane_id] = lane
+        self._pages.expect_lane(lane)
+        return lane
+
+    def _on_lane_lost(self, lane: Lane) -> None:
+        """Strikes a lane off, however it went; its worker goes too, unless the whole browser does."""
+        self._pages.forget_lane(lane.lane_id)
+        self.on_lane_gone(lane.lane_id, lane.lost_cause)
+        if self.lanes.pop(lane.lane_id, None) is not None and self.lost_cause is None and not self._closing:
+            self._spawn(self._end_worker(lane.lane_id))
+
     async def close_lane(self, lane_id: str, *, cause: str = "the lane was closed") -> None:
         """Ends a lane and gives its memory back. Idempotent; a browser that is gone is no error."""
         lane = self.lanes.pop(lane_id, None)
-        if lane is None:
-            return
-        self._pages.forget_lane(lane_id)
+        if lane is not None:
+            lane.lose(cause)
+            await self._end_worker(lane_id)
+
+    async def _end_worker(self, lane_id: str) -> None:
         with suppress(BrowserLost):
             await self._call("lane => corun.closeLane(lane)", lane_id)
-        lane.lose(cause)
-        self.on_lane_gone(lane_id, cause)
 
     async def _call(self, script: str, argument: object) -> None:
         if self._page is None or self.lost_cause is not None:
@@ -242,23 +259,28 @@ class Connection:
 
     def lose(self, cause: str) -> None:
         """Gives the browser up: everything that waits for it fails now. Only the first cause counts."""
-        if self.lost_cause is not None or self._closing:
-            return
-        self.lost_cause = cause
-        for lane in self.lanes.values():
+        if self.lost_cause is None and not self._closing:
+            self.lost_cause = cause
+            self._lose_lanes(cause)
+            self.on_lost(self)
+
+    def _lose_lanes(self, cause: str) -> None:
+        for lane in list(self.lanes.values()):
             lane.lose(cause)
-        self.on_lost(self)
+
+    def retire(self, cause: str) -> None:
+        """Lets go of the lanes of a browser that is to be closed; it cannot be lost any more. Idempotent."""
+        self._closing = True
+        self._lose_lanes(self.lost_cause or cause)
 
     async def close(self) -> None:
         """Closes the browser, kindly if it may still answer and by force in any case. Idempotent."""
-        self._closing = True
-        if self._pulse is not None:
-            self._pulse.cancel()
-        for lane in self.lanes.values():
-            self._pages.forget_lane(lane.lane_id)
-            lane.lose(self.lost_cause or "the browser was closed")
-            self.on_lane_gone(lane.lane_id, self.lost_cause or "the browser was closed")
-        self.lanes.clear()
+        self.retire("the browser was closed")
+        for task in self._tasks:
+            task.cancel()
+        await self._end_browser()
+
+    async def _end_browser(self) -> None:
         if self._main is None:  # starting was cut short
             await asyncio.to_thread(self._find_main)
         if self._browser is not None and self.lost_cause is None:
@@ -272,3 +294,8 @@ class Connection:
             _log.error("processes of a browser cannot be ended", processes=[process.pid for process in left])
         if self._scratch is not None:
             scratch.remove(self._scratch)
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
