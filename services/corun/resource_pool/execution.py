@@ -163,7 +163,7 @@ class _Attempt:
         lanes = await self._preparation.lanes(self.lease, needs)
         copies = self._copies(needs, lanes)
         self._announce(lanes)
-        await asyncio.gather(*(self._load_connection(copies, connection) for connection in range(len(needs))))
+        await _together(*(self._load_connection(copies, connection) for connection in range(len(needs))))
         loaded = time.perf_counter()
         await self._warm_up(copies)
         warm = time.perf_counter()
@@ -233,7 +233,7 @@ class _Attempt:
                     for name in sorted(need.model_names):
                         wanted.setdefault(name, []).append((number, copy.lanes[number]))
         for name, places in wanted.items():
-            await asyncio.gather(*(self._load(name, number, at) for number, at in places))
+            await _together(*(self._load(name, number, at) for number, at in places))
         for copy in copies:
             for at, batch, model in self._distinct_batches(copy):
                 if at.connection is own and (batch.tensors is not None or batch.slot not in at.lane.slots):
@@ -258,7 +258,7 @@ class _Attempt:
                     await self._warm(at, batch, model)
         for _ in range(self._order.warmup_iterations):
             for number in range(len(self.split.plan.stages)):
-                await asyncio.gather(*(self._run_stage(copy, number) for copy in copies))
+                await _together(*(self._run_stage(copy, number) for copy in copies))
 
     async def _warm(self, at: LeasedLane, batch: Batch, model: Model) -> None:
         begin, best, steady = time.perf_counter(), float("inf"), 0
@@ -371,10 +371,11 @@ class _Attempt:
 
 
 async def _together(*work: Coroutine[None, None, T]) -> list[T]:
-    """All at the same time; when one fails the others are given up."""
+    """All at the same time; when one fails the others are given up, and have let go of their lanes on return."""
     tasks = [asyncio.ensure_future(each) for each in work]
     try:
         return list(await asyncio.gather(*tasks))
     finally:
         for task in tasks:
             task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

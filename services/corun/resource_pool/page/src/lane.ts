@@ -198,7 +198,7 @@ async function serve(options: LaneOptions): Promise<void> {
     send(socket, { id: 0, event: "device_lost", reason: `${reason}: ${message}` });
   });
   const answerOne = async (frame: Frame): Promise<void> => {
-    const about = { id: frame.header.id, epoch: frame.header.epoch };
+    const about = { id: frame.header.id };
     try {
       const [header, tensors] = await lane.answer(frame);
       send(socket, { ...header, ...about, wasm_bytes: wasmBytes() }, tensors);
