@@ -24,18 +24,10 @@ from corun.v1.resource_pool_service_pb2_grpc import (
     add_ResourcePoolServiceServicer_to_server,
 )
 from corun.v1.validator_service_pb2_grpc import ValidatorServiceServicer, add_ValidatorServiceServicer_to_server
+from tests.fakes.scripted_pool import SEEDED_MODEL
 
 ExecutionEvent = orchestrator_pb2.ExecuteWithStrategyResponse
 ComparisonEvent = orchestrator_pb2.CompareStrategiesResponse
-
-SEEDED_MODEL = pool_pb2.ModelInfo(
-    name="bert-base-uncased",
-    model_type="text_embedding",
-    weights_origin=core_pb2.WEIGHTS_ORIGIN_SEEDED,
-    source="seed 1",
-    inputs=[pool_pb2.TensorSpec(name="input_ids", data_type="int64", shape=["batch", "128"])],
-    accepts="text",
-)
 
 
 def prediction(strategy: core_pb2.Strategy.ValueType = core_pb2.STRATEGY_PARALLEL) -> predictor_pb2.StrategyPrediction:
@@ -74,6 +66,32 @@ def completed(**changes: Any) -> ExecutionEvent:
     )
     result.MergeFrom(orchestrator_pb2.ExecutionResult(**changes))
     return ExecutionEvent(sequence=2, completed=result)
+
+
+def in_two_browsers() -> pool_pb2.Measurement:
+    """Text in chromium; vision in firefox, because edge, which was preferred, is not there."""
+    places = (("bert-base-uncased", "chromium", "CPU"), ("vit-base-patch16-224", "firefox", "llvmpipe"))
+    return pool_pb2.Measurement(
+        lanes=[
+            pool_pb2.LaneMeasurement(
+                lane=number,
+                connection_id=f"c-{number}",
+                engine=engine,
+                adapter=adapter,
+                software_adapter=adapter == "llvmpipe",
+                width=1,
+                wasm_memory_mb=70,
+                model_names=[name],
+            )
+            for number, (name, engine, adapter) in enumerate(places)
+        ],
+        fallbacks=[
+            pool_pb2.EngineFallback(
+                model_type="vision", preferred="edge", used="firefox", reason="msedge is not installed"
+            )
+        ],
+        boundary_bytes=4096,
+    )
 
 
 def compared() -> ComparisonEvent:
@@ -142,68 +160,6 @@ class ScriptedOrchestrator(OrchestratorServiceServicer):
                 await asyncio.Event().wait()
             finally:
                 self.cancelled.set()
-
-
-@dataclass
-class ScriptedPool(ResourcePoolServiceServicer):
-    """One seeded model; Infer gives its tensors back; `failure` is raised by every call where it is set.
-
-    `unprepared` is raised by ListModels with names.
-    """
-
-    failure: CorunError | None = None
-    unprepared: CorunError | None = None
-    requests: list[Any] = field(default_factory=list)
-
-    async def ListModels(self, request: Any, _context: Any) -> Any:
-        self._note(request)
-        if request.names and self.unprepared is not None:
-            raise self.unprepared
-        return pool_pb2.ListModelsResponse(models=[SEEDED_MODEL])
-
-    async def GetCapabilities(self, request: Any, _context: Any) -> Any:
-        self._note(request)
-        webgpu = pool_pb2.PlatformCapability(
-            platform=core_pb2.PLATFORM_WEBGPU, supported=True, adapter="SwiftShader", software=True
-        )
-        engine = pool_pb2.EngineCapability(engine="chromium", version="156", available=True, platforms=[webgpu])
-        return pool_pb2.GetCapabilitiesResponse(engines=[engine], core_count=2, max_connections=4)
-
-    async def LoadModel(self, request: Any, _context: Any) -> Any:
-        self._note(request)
-        return pool_pb2.LoadModelResponse(load_time_ms=12.5, engine="chromium")
-
-    async def UnloadModel(self, request: Any, _context: Any) -> Any:
-        self._note(request)
-        return pool_pb2.UnloadModelResponse(session_count=2)
-
-    async def Infer(self, request: Any, _context: Any) -> Any:
-        self._note(request)
-        label = pool_pb2.Label(name="cat", index=3, score=0.5)
-        return pool_pb2.InferResponse(
-            outputs=request.tensors,
-            results=[pool_pb2.ItemResult(embedding=[0.6, 0.8], labels=[label]) for _ in request.items],
-            run_time_ms=7,
-            engine="chromium",
-            weights_origin=core_pb2.WEIGHTS_ORIGIN_PRETRAINED,
-        )
-
-    async def ProfileModel(self, request: Any, _context: Any) -> Any:
-        raise NotImplementedError
-
-    def ExecutePlan(self, request: Any, _context: Any) -> AsyncIterator[Any]:
-        raise NotImplementedError
-
-    async def GetPoolStatus(self, request: Any, _context: Any) -> Any:
-        self._note(request)
-        lane = pool_pb2.LaneStatus(lane_id="l-1", platform=core_pb2.PLATFORM_WASM, width=2, model_names=["m"])
-        connection = pool_pb2.ConnectionStatus(connection_id="c-1", engine="chromium", state="ready", lanes=[lane])
-        return pool_pb2.GetPoolStatusResponse(connections=[connection], max_connections=4)
-
-    def _note(self, request: Any) -> None:
-        self.requests.append(request)
-        if self.failure is not None:
-            raise self.failure
 
 
 class ScriptedValidator(ValidatorServiceServicer):

@@ -14,6 +14,7 @@ from corun.errors import UnknownModel
 from corun.v1 import core_pb2
 from corun.v1 import resource_pool_service_pb2 as pool_pb2
 from corun.v1.resource_pool_service_pb2_grpc import ResourcePoolServiceServicer
+from tests.fakes.fake_tensors import FakeTensors
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -82,6 +83,7 @@ class FakeResourcePool(ResourcePoolServiceServicer):
     list_requests: list[pool_pb2.ListModelsRequest] = field(default_factory=list)
     lease_started: asyncio.Event = field(default_factory=asyncio.Event)
     plan_cancelled: asyncio.Event = field(default_factory=asyncio.Event)
+    tensors: FakeTensors = field(default_factory=FakeTensors)
 
     async def ListModels(self, request: pool_pb2.ListModelsRequest, _context: Context) -> pool_pb2.ListModelsResponse:
         """The fake models, by name."""
@@ -194,6 +196,31 @@ class FakeResourcePool(ResourcePoolServiceServicer):
     ) -> pool_pb2.GetPoolStatusResponse:
         """Not scripted."""
         raise NotImplementedError
+
+    async def ShareTensor(
+        self, request: pool_pb2.ShareTensorRequest, _context: Context
+    ) -> pool_pb2.ShareTensorResponse:
+        """Keeps the tensor."""
+        return await self.tensors.share(request, engine=self.engine)
+
+    async def ReleaseTensor(
+        self, request: pool_pb2.ReleaseTensorRequest, _context: Context
+    ) -> pool_pb2.ReleaseTensorResponse:
+        """Forgets tensors."""
+        return await self.tensors.release(request)
+
+    async def ListTensors(
+        self, _request: pool_pb2.ListTensorsRequest, _context: Context
+    ) -> pool_pb2.ListTensorsResponse:
+        """The tensors that are kept."""
+        return self.tensors.listed()
+
+    async def WatchPool(
+        self, _request: pool_pb2.WatchPoolRequest, _context: Context
+    ) -> AsyncIterator[pool_pb2.WatchPoolResponse]:
+        """An empty pool, and what happens to its tensors."""
+        async for state in self.tensors.watch(pool_pb2.GetPoolStatusResponse(max_connections=1)):
+            yield state
 
 
 def figures(

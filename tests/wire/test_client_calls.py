@@ -5,14 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 
-import numpy as np
 import pytest
 
-from corun.errors import InferenceFailed, UnknownModel
+from corun.errors import UnknownModel
 from corun.plumbing.status import make_status
 from corun.v1 import orchestrator_service_pb2 as orchestrator_pb2
 from corun_client import (
-    AsyncClient,
     DeadlineExceeded,
     FailedPrecondition,
     InvalidArgument,
@@ -26,12 +24,12 @@ from corun_client import (
 from tests.fakes.client_services import (
     ExecutionEvent,
     ScriptedOrchestrator,
-    ScriptedPool,
     ScriptedValidator,
     compared,
     completed,
     serving,
 )
+from tests.fakes.scripted_pool import ScriptedPool
 
 MODELS = [{"model_name": "bert-base-uncased", "batch_size": 4}]
 ACCEPTED = ExecutionEvent(sequence=1, accepted=orchestrator_pb2.ExecutionAccepted(execution_id="e-1"))
@@ -187,66 +185,6 @@ async def test_metrics_come_from_the_orchestrator_or_else_the_validator() -> Non
         assert (await client.metrics())["database_path"] == "/through/orchestrator"
     async with serving(ScriptedValidator()) as target, connect_async(target) as client:
         assert (await client.metrics())["error_rates"] == {"avg_latency_error": 0.25}
-
-
-@pytest.fixture
-async def pool_client() -> object:
-    async with serving(ScriptedPool()) as target, connect_async(target) as client:
-        yield client
-
-
-async def test_the_pools_answers_are_plain_values(pool_client: AsyncClient) -> None:
-    (model,) = await pool_client.list_models()
-    assert (model["name"], model["weights_origin"], model["prepared"]) == ("bert-base-uncased", "SEEDED", False)
-    assert model["inputs"] == [{"name": "input_ids", "data_type": "int64", "shape": ["batch", 128]}]
-    capabilities = await pool_client.capabilities()
-    assert capabilities["engines"][0]["platforms"][0] == {
-        "platform": "webgpu",
-        "supported": True,
-        "adapter": "SwiftShader",
-        "software": True,
-        "detail": "",
-    }
-    assert await pool_client.load("m", platform="wasm") == 12.5
-    assert await pool_client.unload("m") == 2
-    status = await pool_client.pool_status()
-    assert status["connections"][0]["lanes"] == [
-        {"lane_id": "l-1", "platform": "wasm", "width": 2, "model_names": ["m"]}
-    ]
-
-
-async def test_tensors_go_out_and_come_back_as_arrays(pool_client: AsyncClient) -> None:
-    ids = np.arange(6, dtype=np.int64).reshape(2, 3)
-    answer = await pool_client.infer("m", platform="wasm", tensors={"input_ids": ids})
-    np.testing.assert_array_equal(answer.outputs["input_ids"], ids)
-    assert (answer.items, answer.run_time_ms, answer.weights_origin) == ([], 7, "PRETRAINED")
-
-
-async def test_items_come_back_with_what_they_mean(pool_client: AsyncClient) -> None:
-    answer = await pool_client.infer("m", platform="wasm", texts=["a", "b"])
-    assert len(answer.items) == 2
-    assert answer.items[0]["embedding"] == pytest.approx([0.6, 0.8])
-    assert answer.items[0]["labels"] == [{"name": "cat", "index": 3, "score": 0.5}]
-    assert "speech_segments" not in answer.items[0]
-
-
-async def test_exactly_one_kind_of_input_is_taken(pool_client: AsyncClient) -> None:
-    with pytest.raises(InvalidArgument, match="exactly one of texts, images, audio, tensors"):
-        await pool_client.infer("m", platform="wasm")
-    with pytest.raises(InvalidArgument, match="exactly one"):
-        await pool_client.infer("m", platform="wasm", texts=["a"], images=[b"x"])
-    with pytest.raises(InvalidArgument, match="texts: expected a list of str"):
-        await pool_client.infer("m", platform="wasm", texts="one sentence")
-    with pytest.raises(InvalidArgument, match=r"images\[0\]: expected bytes; received str"):
-        await pool_client.infer("m", platform="wasm", images=["photo.png"])  # type: ignore[list-item]
-
-
-async def test_a_failure_of_the_pool_keeps_its_reason() -> None:
-    pool = ScriptedPool(failure=InferenceFailed("m", "bad operator"))
-    async with serving(pool) as target, connect_async(target) as client:
-        with pytest.raises(FailedPrecondition, match="bad operator") as caught:
-            await client.load("m", platform="wasm")
-    assert caught.value.reason == "INFERENCE_FAILED"
 
 
 async def test_a_closed_client_says_so_and_closing_twice_is_fine() -> None:

@@ -15,12 +15,13 @@ from corun.v1 import orchestrator_service_pb2 as orchestrator_pb2
 from tests.fakes.client_services import (
     ExecutionEvent,
     ScriptedOrchestrator,
-    ScriptedPool,
     ScriptedValidator,
     compared,
     completed,
+    in_two_browsers,
     serving,
 )
+from tests.fakes.scripted_pool import ScriptedPool
 
 RUN = ("run", "--models", "bert-base-uncased:4", "--platform", "wasm")
 ACCEPTED = ExecutionEvent(sequence=1, accepted=orchestrator_pb2.ExecutionAccepted(execution_id="e-1"))
@@ -65,6 +66,30 @@ async def test_a_run_with_json_prints_one_document_with_the_guides_keys() -> Non
         100,
         125,
     )
+
+
+async def test_models_that_ran_in_several_browsers_are_shown_with_theirs_and_fallbacks_are_named() -> None:
+    orchestrator = ScriptedOrchestrator(events=[completed(measured=in_two_browsers())])
+    async with serving(orchestrator) as target:
+        code, out, err = await corun(*RUN, "--browser", "vision=edge", "--target", target)
+    assert (code, err) == (0, "")
+    assert dict(orchestrator.requests[0].browser_preferences) == {"vision": "edge"}
+    (line,) = [line for line in out.splitlines() if "llvmpipe" in line]
+    cells = [cell.strip() for cell in line.strip("│").split("│")]
+    assert cells == ["vit-base-patch16-224", "1", "1", "firefox, llvmpipe (software)"]
+    assert "vision was to run in edge, but ran in firefox: msedge is not installed" in out
+
+
+async def test_a_comparison_shows_where_each_strategy_ran() -> None:
+    event = compared()
+    measured = in_two_browsers()
+    event.completed.strategies[0].lanes.extend(measured.lanes)
+    event.completed.strategies[0].fallbacks.extend(measured.fallbacks)
+    async with serving(ScriptedOrchestrator(events=[event])) as target:
+        code, out, _ = await corun("compare", *RUN[1:], "--browser", "vision=edge", "--target", target)
+    assert code == 0
+    assert "firefox, llvmpipe (software)" in out
+    assert "vision was to run in edge, but ran in firefox: msedge is not installed" in out
 
 
 async def test_figures_that_json_cannot_hold_become_null() -> None:

@@ -3,43 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from types import TracebackType
-from typing import Any, Self, TypeVar
 
-import grpc
-
-from corun.plumbing.channel import open_channel
-from corun.v1.orchestrator_service_pb2_grpc import OrchestratorServiceStub
-from corun.v1.resource_pool_service_pb2_grpc import ResourcePoolServiceStub
-from corun.v1.validator_service_pb2_grpc import ValidatorServiceStub
 from corun_client import calls
-from corun_client.conversion.inference import Inference
-from corun_client.conversion.pool import CapabilityReport, ModelReport, PoolReport
+from corun_client.async_pool_client import AsyncPoolClient
 from corun_client.conversion.reports import ComparisonReport, ExecutionReport, MetricsReport
 from corun_client.conversion.requests import ModelConfig, validation_policy
-from corun_client.errors import NotHosted, NotInitialized
-from corun_client.failures import from_rpc, unfinished
-from corun_client.target import checked_target
-
-_Event = TypeVar("_Event")
-_Report = TypeVar("_Report")
+from corun_client.errors import NotHosted
 
 
-class AsyncClient:
+class AsyncClient(AsyncPoolClient):
     """Calls the services at one address from one event loop. Made by `connect_async`; close it, or use it as a context.
 
     Arguments, reports and errors are those of `Client`. Cancelling a task that awaits a method cancels the work.
     """
-
-    def __init__(self, target: str) -> None:
-        self.target = checked_target(target)
-        self._channel = open_channel(self.target)
-        self._stubs: dict[str, Any] = {
-            calls.ORCHESTRATOR: OrchestratorServiceStub(self._channel),
-            calls.POOL: ResourcePoolServiceStub(self._channel),
-            calls.VALIDATOR: ValidatorServiceStub(self._channel),
-        }
-        self._closed = False
 
     async def execute(
         self,
@@ -52,6 +28,7 @@ class AsyncClient:
         validation_interval: int | None = None,
         error_threshold: float | None = None,
         validate: bool = True,
+        browser_preferences: Mapping[str, str] | None = None,
         on_event: Callable[[calls.ExecutionEvent], None] | None = None,
         timeout_seconds: float | None = None,
     ) -> ExecutionReport:
@@ -65,6 +42,7 @@ class AsyncClient:
             validation=validation_policy(
                 interval=validation_interval, error_threshold=error_threshold, disabled=not validate
             ),
+            browser_preferences=browser_preferences,
             timeout_seconds=timeout_seconds,
         )
         return await self.follow(call, on_event)
@@ -78,6 +56,7 @@ class AsyncClient:
         strategies: Sequence[str] = (),
         iterations: int = 1,
         rounds: int | None = None,
+        browser_preferences: Mapping[str, str] | None = None,
         on_event: Callable[[calls.ComparisonEvent], None] | None = None,
         timeout_seconds: float | None = None,
     ) -> ComparisonReport:
@@ -89,6 +68,7 @@ class AsyncClient:
             strategies=strategies,
             iterations=iterations,
             rounds=rounds,
+            browser_preferences=browser_preferences,
             timeout_seconds=timeout_seconds,
         )
         return await self.follow(call, on_event)
@@ -96,114 +76,15 @@ class AsyncClient:
     async def metrics(self, *, timeout_seconds: float | None = None) -> MetricsReport:
         """How good the predictions were: from the orchestrator, or the validator where only that is hosted."""
         try:
-            return await self._answer(calls.metrics(timeout_seconds))
+            return await self.answer(calls.metrics(timeout_seconds))
         except NotHosted:
-            return await self._answer(calls.validator_metrics(timeout_seconds))
-
-    async def list_models(
-        self, names: Sequence[str] = (), *, timeout_seconds: float | None = None
-    ) -> list[ModelReport]:
-        """All models as they are; or those named, which are fetched or made if need be."""
-        return await self._answer(calls.list_models(names, timeout_seconds))
-
-    async def capabilities(self, *, timeout_seconds: float | None = None) -> CapabilityReport:
-        """Which engines and platforms were found to work. The first call may start every browser once."""
-        return await self._answer(calls.capabilities(timeout_seconds))
-
-    async def infer(
-        self,
-        model_name: str,
-        *,
-        platform: str,
-        texts: Sequence[str] | None = None,
-        images: Sequence[bytes] | None = None,
-        audio: Sequence[bytes] | None = None,
-        tensors: Mapping[str, object] | None = None,
-        timeout_seconds: float | None = None,
-    ) -> Inference:
-        """Runs one model on texts, image files, WAV files or numpy arrays by input name; one kind of them."""
-        call = calls.infer(
-            model_name,
-            platform=platform,
-            texts=texts,
-            images=images,
-            audio=audio,
-            tensors=tensors,
-            timeout_seconds=timeout_seconds,
-        )
-        return await self._answer(call)
-
-    async def load(self, model_name: str, *, platform: str, timeout_seconds: float | None = None) -> float:
-        """Loads a model so that later runs are warm; gives the milliseconds it took, 0 when it was there before."""
-        return await self._answer(calls.load(model_name, platform=platform, timeout_seconds=timeout_seconds))
-
-    async def unload(
-        self, model_name: str, *, platform: str | None = None, timeout_seconds: float | None = None
-    ) -> int:
-        """Unloads a model from every lane, or on one platform only; gives the number of sessions released."""
-        return await self._answer(calls.unload(model_name, platform=platform, timeout_seconds=timeout_seconds))
-
-    async def pool_status(self, *, timeout_seconds: float | None = None) -> PoolReport:
-        """Which browsers, lanes and sessions are alive."""
-        return await self._answer(calls.pool_status(timeout_seconds))
-
-    async def close(self) -> None:
-        """Closes the channel; calls in flight are cancelled. Closing twice is fine."""
-        self._closed = True
-        await self._channel.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.close()
-
-    async def _answer(self, call: calls.Call[_Report]) -> _Report:
-        self._refuse_when_closed()
-        try:
-            response = await getattr(self._stubs[call.service], call.method)(call.request, timeout=call.seconds)
-        except grpc.RpcError as error:
-            raise from_rpc(error, target=self.target, service=call.service, timeout_seconds=call.seconds) from None
-        return call.read(response)
-
-    async def follow(
-        self, call: calls.StreamedCall[_Event, _Report], on_event: Callable[[_Event], None] | None
-    ) -> _Report:
-        """Carries out a call that `corun_client.calls` prepared, telling `on_event` what happens."""
-        self._refuse_when_closed()
-        stream = getattr(self._stubs[calls.ORCHESTRATOR], call.method)(call.request, timeout=call.seconds)
-        started = False
-        try:
-            async for event in stream:
-                started = True
-                if on_event is not None:
-                    on_event(event)
-                report = call.outcome(event)
-                if report is not None:
-                    return report
-        except grpc.RpcError as error:
-            raise from_rpc(
-                error,
-                target=self.target,
-                service=calls.ORCHESTRATOR,
-                timeout_seconds=call.seconds,
-                started=started,
-            ) from None
-        finally:
-            stream.cancel()
-        raise unfinished(self.target)
-
-    def _refuse_when_closed(self) -> None:
-        if self._closed:
-            raise NotInitialized("this client is closed; connect again")
+            return await self.answer(calls.validator_metrics(timeout_seconds))
 
 
-def connect_async(target: str) -> AsyncClient:
-    """An asyncio client for the services at HOST:PORT. It connects on its first call.
+def connect_async(target: str, *, retry_when_full: bool = True) -> AsyncClient:
+    """An asyncio client for the services at HOST:PORT, as `connect`. It connects on its first call.
 
     Raises:
         InvalidArgument: when `target` is not HOST:PORT.
     """
-    return AsyncClient(target)
+    return AsyncClient(target, retry_when_full=retry_when_full)

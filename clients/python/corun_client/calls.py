@@ -1,4 +1,7 @@
-"""Every call that a client makes: the request, the deadline and how the answer is read. Nothing is sent here."""
+"""Calls of the orchestrator and the validator: the request, the deadline and how the answer is read.
+
+Nothing is sent here; `pool_calls` has the calls of the resource pool.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +10,11 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from corun.v1 import orchestrator_service_pb2 as orchestrator_pb2
-from corun.v1 import resource_pool_service_pb2 as pool_pb2
 from corun.v1 import validator_service_pb2 as validator_pb2
 from corun_client import deadlines
-from corun_client.conversion import inference, pool, requests
+from corun_client.conversion import requests
 from corun_client.conversion.execution import comparison_report, execution_report
 from corun_client.conversion.metrics import metrics_report
-from corun_client.conversion.names import platform_of
 from corun_client.conversion.reports import ComparisonReport, ExecutionReport, MetricsReport
 from corun_client.failures import from_event
 
@@ -72,6 +73,7 @@ def execute(
     goal: str,
     iterations: int,
     validation: orchestrator_pb2.ValidationPolicy | None,
+    browser_preferences: Mapping[str, str] | None,
     timeout_seconds: float | None,
 ) -> StreamedCall[ExecutionEvent, ExecutionReport]:
     """Runs models together."""
@@ -81,6 +83,7 @@ def execute(
         strategy=strategy,
         goal=goal,
         validation=validation,
+        browser_preferences=browser_preferences,
     )
 
     def outcome(event: ExecutionEvent) -> ExecutionReport | None:
@@ -100,6 +103,7 @@ def compare(
     strategies: Sequence[str],
     iterations: int,
     rounds: int | None,
+    browser_preferences: Mapping[str, str] | None,
     timeout_seconds: float | None,
 ) -> StreamedCall[ComparisonEvent, ComparisonReport]:
     """Runs models under several strategies."""
@@ -109,6 +113,7 @@ def compare(
         goal=goal,
         strategies=strategies,
         rounds=rounds,
+        browser_preferences=browser_preferences,
     )
 
     def outcome(event: ComparisonEvent) -> ComparisonReport | None:
@@ -133,58 +138,3 @@ def validator_metrics(timeout_seconds: float | None) -> Call[MetricsReport]:
     request = validator_pb2.GetValidationMetricsRequest()
     seconds = deadlines.deadline(timeout_seconds, deadlines.QUICK)
     return Call(VALIDATOR, "GetValidationMetrics", request, seconds, metrics_report)
-
-
-def list_models(names: Sequence[str], timeout_seconds: float | None) -> Call[list[pool.ModelReport]]:
-    """All models, or those named."""
-    request = pool_pb2.ListModelsRequest(names=names)
-    seconds = deadlines.deadline(timeout_seconds, deadlines.PREPARE if names else deadlines.QUICK)
-    return Call(
-        POOL, "ListModels", request, seconds, lambda answer: [pool.model_report(each) for each in answer.models]
-    )
-
-
-def capabilities(timeout_seconds: float | None) -> Call[pool.CapabilityReport]:
-    """What the pool can do."""
-    seconds = deadlines.deadline(timeout_seconds, deadlines.PROBE)
-    return Call(POOL, "GetCapabilities", pool_pb2.GetCapabilitiesRequest(), seconds, pool.capability_report)
-
-
-def infer(
-    model_name: str,
-    *,
-    platform: str,
-    texts: Sequence[str] | None,
-    images: Sequence[bytes] | None,
-    audio: Sequence[bytes] | None,
-    tensors: Mapping[str, object] | None,
-    timeout_seconds: float | None,
-) -> Call[inference.Inference]:
-    """Runs one model on the caller's input."""
-    request = inference.infer_request(
-        model_name, platform=platform, texts=texts, images=images, audio=audio, tensors=tensors
-    )
-    seconds = deadlines.deadline(timeout_seconds, deadlines.PREPARE)
-    return Call(POOL, "Infer", request, seconds, inference.inference)
-
-
-def load(model_name: str, *, platform: str, timeout_seconds: float | None) -> Call[float]:
-    """Loads a model; the report is the time it took in milliseconds."""
-    request = pool_pb2.LoadModelRequest(model_name=model_name, platform=platform_of(platform))
-    seconds = deadlines.deadline(timeout_seconds, deadlines.PREPARE)
-    return Call(POOL, "LoadModel", request, seconds, lambda answer: float(answer.load_time_ms))
-
-
-def unload(model_name: str, *, platform: str | None, timeout_seconds: float | None) -> Call[int]:
-    """Unloads a model; the report is the number of sessions released."""
-    request = pool_pb2.UnloadModelRequest(model_name=model_name)
-    if platform is not None:
-        request.platform = platform_of(platform)
-    seconds = deadlines.deadline(timeout_seconds, deadlines.QUICK)
-    return Call(POOL, "UnloadModel", request, seconds, lambda answer: int(answer.session_count))
-
-
-def pool_status(timeout_seconds: float | None) -> Call[pool.PoolReport]:
-    """What is alive in the pool."""
-    seconds = deadlines.deadline(timeout_seconds, deadlines.QUICK)
-    return Call(POOL, "GetPoolStatus", pool_pb2.GetPoolStatusRequest(), seconds, pool.pool_report)

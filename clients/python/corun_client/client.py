@@ -3,44 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from types import TracebackType
-from typing import Any, Self, TypeVar
 
-import grpc
-
-from corun.plumbing.channel import open_sync_channel
-from corun.v1.orchestrator_service_pb2_grpc import OrchestratorServiceStub
-from corun.v1.resource_pool_service_pb2_grpc import ResourcePoolServiceStub
-from corun.v1.validator_service_pb2_grpc import ValidatorServiceStub
 from corun_client import calls
-from corun_client.conversion.inference import Inference
-from corun_client.conversion.pool import CapabilityReport, ModelReport, PoolReport
 from corun_client.conversion.reports import ComparisonReport, ExecutionReport, MetricsReport
 from corun_client.conversion.requests import ModelConfig, validation_policy
-from corun_client.errors import NotHosted, NotInitialized
-from corun_client.failures import from_rpc, unfinished
-from corun_client.target import checked_target
-
-_Event = TypeVar("_Event")
-_Report = TypeVar("_Report")
+from corun_client.errors import NotHosted
+from corun_client.pool_client import PoolClient
 
 
-class Client:
+class Client(PoolClient):
     """Calls the services at one address. Made by `connect`; close it, or use it as a context.
 
     Every method raises a `CorunError` for what the services or the way to them say, and has a deadline
     (`timeout_seconds`). Threads may share a client.
     """
-
-    def __init__(self, target: str) -> None:
-        self.target = checked_target(target)
-        self._channel = open_sync_channel(self.target)
-        self._stubs: dict[str, Any] = {
-            calls.ORCHESTRATOR: OrchestratorServiceStub(self._channel),
-            calls.POOL: ResourcePoolServiceStub(self._channel),
-            calls.VALIDATOR: ValidatorServiceStub(self._channel),
-        }
-        self._closed = False
 
     def execute(
         self,
@@ -53,6 +29,7 @@ class Client:
         validation_interval: int | None = None,
         error_threshold: float | None = None,
         validate: bool = True,
+        browser_preferences: Mapping[str, str] | None = None,
         on_event: Callable[[calls.ExecutionEvent], None] | None = None,
         timeout_seconds: float | None = None,
     ) -> ExecutionReport:
@@ -67,6 +44,9 @@ class Client:
             validation_interval: Validate every n-th execution; None leaves it to the service.
             error_threshold: Largest acceptable error (1 = 100 %); None leaves it to the service.
             validate: False never validates.
+            browser_preferences: Browser to prefer for each model type: text_embedding (or text), text_generation,
+                vision, audio, multimodal, to chromium, chromium-shell, firefox, chrome, msedge or edge. Where it
+                cannot serve another does, and `fallbacks` of the report says so.
             on_event: Called with every event of the stream as it comes.
             timeout_seconds: Deadline; an hour by default.
         """
@@ -79,6 +59,7 @@ class Client:
             validation=validation_policy(
                 interval=validation_interval, error_threshold=error_threshold, disabled=not validate
             ),
+            browser_preferences=browser_preferences,
             timeout_seconds=timeout_seconds,
         )
         return self.follow(call, on_event)
@@ -92,6 +73,7 @@ class Client:
         strategies: Sequence[str] = (),
         iterations: int = 1,
         rounds: int | None = None,
+        browser_preferences: Mapping[str, str] | None = None,
         on_event: Callable[[calls.ComparisonEvent], None] | None = None,
         timeout_seconds: float | None = None,
     ) -> ComparisonReport:
@@ -103,6 +85,7 @@ class Client:
             strategies=strategies,
             iterations=iterations,
             rounds=rounds,
+            browser_preferences=browser_preferences,
             timeout_seconds=timeout_seconds,
         )
         return self.follow(call, on_event)
@@ -110,108 +93,20 @@ class Client:
     def metrics(self, *, timeout_seconds: float | None = None) -> MetricsReport:
         """How good the predictions were: from the orchestrator, or the validator where only that is hosted."""
         try:
-            return self._answer(calls.metrics(timeout_seconds))
+            return self.answer(calls.metrics(timeout_seconds))
         except NotHosted:
-            return self._answer(calls.validator_metrics(timeout_seconds))
-
-    def list_models(self, names: Sequence[str] = (), *, timeout_seconds: float | None = None) -> list[ModelReport]:
-        """All models as they are; or those named, which are fetched or made if need be."""
-        return self._answer(calls.list_models(names, timeout_seconds))
-
-    def capabilities(self, *, timeout_seconds: float | None = None) -> CapabilityReport:
-        """Which engines and platforms were found to work. The first call may start every browser once."""
-        return self._answer(calls.capabilities(timeout_seconds))
-
-    def infer(
-        self,
-        model_name: str,
-        *,
-        platform: str,
-        texts: Sequence[str] | None = None,
-        images: Sequence[bytes] | None = None,
-        audio: Sequence[bytes] | None = None,
-        tensors: Mapping[str, object] | None = None,
-        timeout_seconds: float | None = None,
-    ) -> Inference:
-        """Runs one model on texts, image files, WAV files or numpy arrays by input name; one kind of them."""
-        call = calls.infer(
-            model_name,
-            platform=platform,
-            texts=texts,
-            images=images,
-            audio=audio,
-            tensors=tensors,
-            timeout_seconds=timeout_seconds,
-        )
-        return self._answer(call)
-
-    def load(self, model_name: str, *, platform: str, timeout_seconds: float | None = None) -> float:
-        """Loads a model so that later runs are warm; gives the milliseconds it took, 0 when it was there before."""
-        return self._answer(calls.load(model_name, platform=platform, timeout_seconds=timeout_seconds))
-
-    def unload(self, model_name: str, *, platform: str | None = None, timeout_seconds: float | None = None) -> int:
-        """Unloads a model from every lane, or on one platform only; gives the number of sessions released."""
-        return self._answer(calls.unload(model_name, platform=platform, timeout_seconds=timeout_seconds))
-
-    def pool_status(self, *, timeout_seconds: float | None = None) -> PoolReport:
-        """Which browsers, lanes and sessions are alive."""
-        return self._answer(calls.pool_status(timeout_seconds))
-
-    def close(self) -> None:
-        """Closes the channel; calls in flight are cancelled. Closing twice is fine."""
-        self._closed = True
-        self._channel.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def _answer(self, call: calls.Call[_Report]) -> _Report:
-        self._refuse_when_closed()
-        try:
-            response = getattr(self._stubs[call.service], call.method)(call.request, timeout=call.seconds)
-        except grpc.RpcError as error:
-            raise from_rpc(error, target=self.target, service=call.service, timeout_seconds=call.seconds) from None
-        return call.read(response)
-
-    def follow(self, call: calls.StreamedCall[_Event, _Report], on_event: Callable[[_Event], None] | None) -> _Report:
-        """Carries out a call that `corun_client.calls` prepared, telling `on_event` what happens."""
-        self._refuse_when_closed()
-        stream = getattr(self._stubs[calls.ORCHESTRATOR], call.method)(call.request, timeout=call.seconds)
-        started = False
-        try:
-            for event in stream:
-                started = True
-                if on_event is not None:
-                    on_event(event)
-                report = call.outcome(event)
-                if report is not None:
-                    return report
-        except grpc.RpcError as error:
-            raise from_rpc(
-                error,
-                target=self.target,
-                service=calls.ORCHESTRATOR,
-                timeout_seconds=call.seconds,
-                started=started,
-            ) from None
-        finally:
-            stream.cancel()
-        raise unfinished(self.target)
-
-    def _refuse_when_closed(self) -> None:
-        if self._closed:
-            raise NotInitialized("this client is closed; connect again")
+            return self.answer(calls.validator_metrics(timeout_seconds))
 
 
-def connect(target: str) -> Client:
+def connect(target: str, *, retry_when_full: bool = True) -> Client:
     """A client for the services at HOST:PORT. It connects on its first call.
+
+    Args:
+        target: HOST:PORT.
+        retry_when_full: Come back to a pool that is full, when it says so, until the deadline of the call; False
+            raises ResourceExhausted at once.
 
     Raises:
         InvalidArgument: when `target` is not HOST:PORT.
     """
-    return Client(target)
+    return Client(target, retry_when_full=retry_when_full)

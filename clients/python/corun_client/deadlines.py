@@ -22,6 +22,10 @@ COMPARE = 4 * 3600.0
 """Runs a workload under every strategy, several times."""
 
 
+WATCH = 7 * 24 * 3600.0
+"""Watching ends when the caller stops, and in any case after a week."""
+
+
 def deadline(timeout_seconds: object, default: float) -> float:
     """The caller's deadline, or the default.
 

@@ -6,6 +6,7 @@ import grpc
 from google.rpc import status_pb2
 
 from corun.errors import CorunError as DomainError
+from corun.plumbing.retrying import pause_seconds
 from corun.plumbing.status import RemoteError, status_of
 from corun_client.errors import CorunError, Unavailable, from_status
 
@@ -35,6 +36,16 @@ def from_rpc(
         "raise timeout_seconds if it needs longer",
     }
     return from_status(remote, message=words.get(remote.code, ""))
+
+
+def pause_before_retry(error: CorunError, attempt: int, remaining_seconds: float, spread: float) -> float | None:
+    """Seconds to wait before a call is made again; None where it is not to be.
+
+    Only a full pool is come back to: it has run nothing, and says when to try again.
+    """
+    if error.reason != "POOL_FULL":
+        return None
+    return pause_seconds(error.retry_after_seconds, attempt=attempt, remaining_seconds=remaining_seconds, spread=spread)
 
 
 def from_event(status: status_pb2.Status) -> CorunError:

@@ -8,7 +8,7 @@ import typer
 
 from corun.cli import options, session
 from corun.cli.output import print_json, print_tables
-from corun.cli.workload import parse_models
+from corun.cli.workload import parse_browsers, parse_models
 
 if TYPE_CHECKING:
     from corun_client.conversion.reports import ComparisonReport
@@ -23,6 +23,7 @@ def compare(
     goal: options.Goal = "latency",
     iterations: options.Iterations = 1,
     rounds: Annotated[int, typer.Option("--rounds", help="Rounds; each runs every strategy once.")] = 3,
+    browsers: options.Browsers = None,
     target: options.Target = None,
     db_path: options.DbPath = None,
     models_folder: options.ModelsFolder = None,
@@ -43,6 +44,7 @@ def compare(
         strategies=(),
         iterations=iterations,
         rounds=rounds,
+        browser_preferences=parse_browsers(browsers or []),
         timeout_seconds=None,
     )
 

@@ -8,7 +8,9 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from corun.cli.browser_tables import fallback_lines, lanes_table, places
 from corun.cli.execution_tables import models_table, warning_lines
+from corun_client.conversion.fallbacks import FallbackReport
 from corun_client.conversion.reports import ComparisonReport, StrategyReport
 
 
@@ -24,9 +26,14 @@ def comparison_tables(report: ComparisonReport) -> Iterator[RenderableType]:
     gain = report["optimization_impact"]["improvement_percent"]
     yield f"the recommended strategy is {gain:+.1f} % against the mean of all"
     yield _strategies(report)
+    for name, strategy in report["strategy_results"].items():
+        if len(places(strategy.get("lanes", []))) > 1:
+            yield Text(name, style="bold")
+            yield from lanes_table(strategy["lanes"])
     yield models_table(report["models"])
     recorded = "on record" if report["recorded"] else "NOT on record"
     yield f"comparison {report['comparison_id']}: {recorded}"
+    yield from fallback_lines(_fallbacks(report))
     yield from warning_lines(report["warnings"], report["models"])
 
 
@@ -50,8 +57,16 @@ def _cells(strategy: StrategyReport) -> list[str]:
         f"{_or_dash(strategy.get('predicted_throughput'))} / {_or_dash(strategy.get('throughput'))}",
         f"{_or_dash(strategy.get('predicted_memory'))} / {_or_dash(strategy.get('memory'))}",
         f"{strategy.get('noise', 0.0):.1%}",
-        ", ".join(part for part in (strategy.get("engine"), strategy.get("adapter")) if part),
+        "; ".join(places(strategy.get("lanes", [])))
+        or ", ".join(part for part in (strategy.get("engine"), strategy.get("adapter")) if part),
     ]
+
+
+def _fallbacks(report: ComparisonReport) -> list[FallbackReport]:
+    found: list[FallbackReport] = []
+    for strategy in report["strategy_results"].values():
+        found += [each for each in strategy.get("fallbacks", []) if each not in found]
+    return found
 
 
 def _or_dash(figure: float | None) -> str:

@@ -8,6 +8,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from corun.cli.browser_tables import fallback_lines, lanes_table, where
 from corun_client.conversion.reports import ExecutionReport, ModelRun
 
 
@@ -18,6 +19,7 @@ def execution_tables(report: ExecutionReport) -> Iterator[RenderableType]:
     yield headline.append(f"\n  {report['strategy_reason']}" if report["strategy_reason"] else "", style="not bold")
     yield where(report["engine"], report["adapter"], software=report["software_adapter"])
     yield _figures(report)
+    yield from lanes_table(report["lanes"])
     yield models_table(report["models"])
     yield (
         f"queueing {report['queue_time_ms']:.0f} ms, loading {report['load_time_ms']:.0f} ms, "
@@ -28,13 +30,8 @@ def execution_tables(report: ExecutionReport) -> Iterator[RenderableType]:
     yield f"execution {report['execution_id']}: {recorded}, {validated}, predictor {report['predictor_version']}"
     if report["retry_count"]:
         yield Text(f"a browser was lost; the plan started over {report['retry_count']} time(s)", style="yellow")
+    yield from fallback_lines(report["fallbacks"])
     yield from warning_lines(report["warnings"], report["models"])
-
-
-def where(engine: str, adapter: str, *, software: bool) -> Text:
-    """The engine and the adapter; a software adapter is called one."""
-    line = Text(f"engine {engine}, adapter {adapter or 'not named'}")
-    return line.append(" (software)", style="bold yellow") if software else line
 
 
 def models_table(models: Sequence[ModelRun]) -> Table:

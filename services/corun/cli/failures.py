@@ -26,6 +26,8 @@ _OPTIONS: Mapping[str, str] = {
     "workload.iterations": "--iterations",
     "iterations": "--iterations",
     "platform": "--platform",
+    "browser_preferences": "--browser",
+    "engine": "--engine",
     "strategy": "--strategy",
     "goal": "--goal",
     "rounds": "--rounds",

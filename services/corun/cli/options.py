@@ -31,6 +31,18 @@ StateFolder = Annotated[
     Path | None,
     typer.Option("--state-folder", file_okay=False, help="What the predictor has learnt, for services here."),
 ]
+Browsers = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--browser",
+        metavar="TYPE=ENGINE",
+        help="Browser to prefer for a type of model, as in vision=firefox; may be given several times. "
+        "Types: text, vision, audio and others; engines: chromium, chromium-shell, firefox, chrome, edge.",
+    ),
+]
+Engine = Annotated[
+    str | None, typer.Option("--engine", help="Browser to prefer: chromium, chromium-shell, firefox, chrome or edge.")
+]
 Host = Annotated[str | None, typer.Option("--host", help="Interface to listen on.")]
 Port = Annotated[int | None, typer.Option("--port", min=0, max=65535, help="Port; 0 takes a free one.")]
 Verbose = Annotated[bool, typer.Option("--verbose", help="Show the services' logs on standard error.")]

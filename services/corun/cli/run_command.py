@@ -8,7 +8,7 @@ import typer
 
 from corun.cli import options, session
 from corun.cli.output import print_json, print_tables
-from corun.cli.workload import parse_models
+from corun.cli.workload import parse_browsers, parse_models
 
 if TYPE_CHECKING:
     from corun_client.conversion.reports import ExecutionReport
@@ -27,6 +27,7 @@ def run(
     error_threshold: Annotated[
         float | None, typer.Option("--error-threshold", help="Largest acceptable prediction error; 0.15 is 15 %.")
     ] = None,
+    browsers: options.Browsers = None,
     target: options.Target = None,
     db_path: options.DbPath = None,
     models_folder: options.ModelsFolder = None,
@@ -48,6 +49,7 @@ def run(
         goal=goal,
         iterations=iterations,
         validation=validation_policy(error_threshold=error_threshold),
+        browser_preferences=parse_browsers(browsers or []),
         timeout_seconds=None,
     )
 

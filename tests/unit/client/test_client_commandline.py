@@ -9,7 +9,7 @@ import typer
 
 from corun.cli.app import run
 from corun.cli.failures import failure_of, option_of
-from corun.cli.workload import parse_models
+from corun.cli.workload import parse_browsers, parse_models
 from corun_client.errors import FieldViolation, InvalidArgument
 
 
@@ -31,6 +31,20 @@ def test_an_entry_that_cannot_be_read_is_refused_by_the_options_name(text: str) 
     with pytest.raises(typer.BadParameter) as caught:
         parse_models(text)
     assert "--models" in failure_of(caught.value).message
+
+
+def test_browsers_are_engines_by_model_type() -> None:
+    assert parse_browsers(["vision=firefox", "text = chromium-shell"]) == {
+        "vision": "firefox",
+        "text": "chromium-shell",
+    }
+
+
+@pytest.mark.parametrize("entries", [["vision"], ["=firefox"], ["vision="], ["audio=chrome", "audio=edge"]])
+def test_a_preference_that_cannot_be_read_is_refused_by_the_options_name(entries: list[str]) -> None:
+    with pytest.raises(typer.BadParameter) as caught:
+        parse_browsers(entries)
+    assert "--browser" in failure_of(caught.value).message
 
 
 @pytest.mark.parametrize(
@@ -63,6 +77,12 @@ def test_a_violation_names_the_option_first() -> None:
         (["run", "--models", "x", "--platform", "wasm", "--strategy", "fast"], "--strategy: 'fast'"),
         (["compare", "--models", "x", "--platform", "wasm", "--goal", "speed"], "--goal: 'speed'"),
         (["compare", "--models", "x", "--platform", "wasm", "--rounds", "many"], "--rounds"),
+        (
+            ["run", "--models", "x", "--platform", "wasm", "--browser", "vision"],
+            "--browser: 'vision' is not TYPE=ENGINE",
+        ),
+        (["run", "--models", "x", "--platform", "wasm", "--browser", "vision=opera"], "--browser"),
+        (["compare", "--models", "x", "--platform", "wasm", "--browser", "smell=firefox"], "'smell' is not a model"),
         (["run", "--models", "x", "--platform", "wasm", "--target", "nowhere"], "--target: expected HOST:PORT"),
         (["run", "--models", "x", "--platform", "wasm", "--target", "h:1", "--db-path", "d"], "--db-path"),
         (["metrics", "--db-path", "/nowhere/at/all.duckdb"], "--db-path"),

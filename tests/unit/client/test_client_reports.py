@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from corun.v1 import core_pb2
 from corun.v1 import orchestrator_service_pb2 as orchestrator_pb2
+from corun.v1 import resource_pool_service_pb2 as pool_pb2
 from corun.v1 import validator_service_pb2 as validator_pb2
 from corun_client.conversion.execution import comparison_report, execution_report
 from corun_client.conversion.metrics import metrics_report
-from tests.fakes.client_services import compared, completed
+from tests.fakes.client_services import compared, completed, in_two_browsers
 
 WORKLOAD = core_pb2.Workload(models=[core_pb2.ModelConfig(model_name="bert-base-uncased", batch_size=4)])
 EXECUTE = orchestrator_pb2.ExecuteWithStrategyRequest(workload=WORKLOAD, platform=core_pb2.PLATFORM_WASM)
@@ -40,6 +41,29 @@ def test_a_model_is_reported_with_its_own_type_its_batch_size_and_seeded_weights
             "source": "seed 1",
         }
     ]
+
+
+def test_lanes_fallbacks_and_boundary_bytes_are_reported_as_measured() -> None:
+    report = execution_report(EXECUTE, completed(measured=in_two_browsers()).completed)
+    assert [(lane["engine"], lane["model_names"]) for lane in report["lanes"]] == [
+        ("chromium", ["bert-base-uncased"]),
+        ("firefox", ["vit-base-patch16-224"]),
+    ]
+    assert report["fallbacks"] == [
+        {"model_type": "vision", "preferred": "edge", "used": "firefox", "reason": "msedge is not installed"}
+    ]
+    assert report["boundary_bytes"] == 4096
+
+
+def test_a_run_says_in_which_browser_it_ran_and_what_crossed_the_boundary() -> None:
+    run = pool_pb2.RunMeasurement(engine="firefox", connection_id="c-2", boundary_bytes=12, replica=1)
+    report = execution_report(EXECUTE, completed(measured=pool_pb2.Measurement(runs=[run])).completed)["runs"][-1]
+    assert (report["engine"], report["connection_id"], report["boundary_bytes"], report["replica"]) == (
+        "firefox",
+        "c-2",
+        12,
+        1,
+    )
 
 
 def test_error_rates_are_there_only_when_the_execution_was_validated_and_only_those_known() -> None:

@@ -4,10 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from corun.v1 import core_pb2, orchestrator_service_pb2, predictor_service_pb2, resource_pool_service_pb2
+from corun.v1 import core_pb2, orchestrator_service_pb2, predictor_service_pb2
+from corun.v1 import resource_pool_service_pb2 as pool_pb2
+from corun_client.conversion.fallbacks import fallback_reports
 from corun_client.conversion.metrics import known_rates
 from corun_client.conversion.names import goal_name, origin_name, platform_name, strategy_name
-from corun_client.conversion.reports import ComparisonReport, ExecutionReport, Figures, ModelRun, StrategyReport
+from corun_client.conversion.reports import (
+    ComparisonReport,
+    ExecutionReport,
+    Figures,
+    ModelRun,
+    RunReport,
+    StrategyReport,
+    UsedLane,
+)
 from corun_client.failures import from_event
 
 
@@ -45,23 +55,45 @@ def execution_report(
         "validated": result.HasField("errors"),
         "recorded": result.recorded,
         "warnings": list(result.warnings),
-        "runs": [
-            {
-                "iteration": run.iteration,
-                "stage": run.stage,
-                "run": run.run,
-                "model_name": run.model_name,
-                "batch_size": run.batch_size,
-                "lane_width": run.lane_width,
-                "concurrency": run.concurrency,
-                "run_time_ms": run.run_time_ms,
-            }
-            for run in measured.runs
-        ],
+        "fallbacks": fallback_reports(measured.fallbacks),
+        "boundary_bytes": measured.boundary_bytes,
+        "lanes": [_used_lane(lane) for lane in measured.lanes],
+        "runs": [_run_report(run) for run in measured.runs],
     }
     if result.HasField("errors"):
         report["error_rates"] = known_rates(result.errors)
     return report
+
+
+def _run_report(run: pool_pb2.RunMeasurement) -> RunReport:
+    return {
+        "iteration": run.iteration,
+        "stage": run.stage,
+        "run": run.run,
+        "model_name": run.model_name,
+        "batch_size": run.batch_size,
+        "lane_width": run.lane_width,
+        "concurrency": run.concurrency,
+        "run_time_ms": run.run_time_ms,
+        "replica": run.replica,
+        "engine": run.engine,
+        "connection_id": run.connection_id,
+        "boundary_bytes": run.boundary_bytes,
+    }
+
+
+def _used_lane(lane: pool_pb2.LaneMeasurement) -> UsedLane:
+    return {
+        "lane": lane.lane,
+        "replica": lane.replica,
+        "connection_id": lane.connection_id,
+        "engine": lane.engine,
+        "adapter": lane.adapter,
+        "software_adapter": lane.software_adapter,
+        "width": lane.width,
+        "wasm_memory_mb": lane.wasm_memory_mb,
+        "model_names": list(lane.model_names),
+    }
 
 
 def comparison_report(
@@ -86,7 +118,12 @@ def comparison_report(
 
 
 def _strategy_report(compared: orchestrator_service_pb2.ComparedStrategy) -> StrategyReport:
-    report: StrategyReport = {"engine": compared.engine, "adapter": compared.adapter}
+    report: StrategyReport = {
+        "engine": compared.engine,
+        "adapter": compared.adapter,
+        "lanes": [_used_lane(lane) for lane in compared.lanes],
+        "fallbacks": fallback_reports(compared.fallbacks),
+    }
     if compared.HasField("predicted"):
         report["predicted_latency"] = compared.predicted.latency_ms.value
         report["predicted_throughput"] = compared.predicted.throughput_items_per_second.value
@@ -120,7 +157,7 @@ def _intervals(predicted: predictor_service_pb2.StrategyPrediction) -> dict[str,
     return {figure: [estimate.low, estimate.high] for figure, estimate in estimates.items()}
 
 
-def _models(workload: core_pb2.Workload, infos: Iterable[resource_pool_service_pb2.ModelInfo]) -> list[ModelRun]:
+def _models(workload: core_pb2.Workload, infos: Iterable[pool_pb2.ModelInfo]) -> list[ModelRun]:
     return [
         {
             "model_name": info.name,

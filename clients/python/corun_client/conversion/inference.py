@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from typing import TypedDict, TypeVar
 
 from corun.v1 import resource_pool_service_pb2 as pool_pb2
+from corun_client.conversion.fallbacks import FallbackReport, fallback_of
 from corun_client.conversion.names import origin_name, platform_of
+from corun_client.conversion.preferences import engine_of
+from corun_client.conversion.sharing import SharedTensorReport, shared_tensor_report
 from corun_client.conversion.tensors import Array, array_of, tensor_of
 from corun_client.errors import InvalidArgument
 
@@ -40,12 +43,18 @@ class Inference:
     """Outputs of one run of one model.
 
     Attributes:
-        outputs: Every output of the graph by name.
+        outputs: Every output of the graph by name, without those that were kept.
         items: One an item of input, in order; empty when tensors came in.
         run_time_ms: Inside the lane.
         engine: Browser engine that ran it.
         adapter: Adapter of the platform.
+        software_adapter: True when the adapter is software.
+        connection_id: The browser.
         weights_origin: PRETRAINED, SEEDED (outputs are not meaningful) or UNKNOWN.
+        boundary_bytes: Bytes of tensors that crossed the page boundary, in and out.
+        zero_copy: True when every shared input was read where it lay. False without shared inputs.
+        kept: Outputs that stayed in the lane as shared tensors.
+        fallback: Present when the engine is not the preferred one.
     """
 
     outputs: Mapping[str, Array]
@@ -53,7 +62,13 @@ class Inference:
     run_time_ms: float
     engine: str
     adapter: str
+    software_adapter: bool
+    connection_id: str
     weights_origin: str
+    boundary_bytes: int
+    zero_copy: bool
+    kept: Sequence[SharedTensorReport]
+    fallback: FallbackReport | None
 
 
 def infer_request(
@@ -64,6 +79,10 @@ def infer_request(
     images: Sequence[bytes] | None = None,
     audio: Sequence[bytes] | None = None,
     tensors: Mapping[str, object] | None = None,
+    shared: Mapping[str, str] | None = None,
+    keep: Mapping[str, str] | None = None,
+    owner: str = "",
+    engine: object = None,
 ) -> pool_pb2.InferRequest:
     """Request of Infer. Exactly one kind of input; images and audio are whole files.
 
@@ -72,9 +91,24 @@ def infer_request(
     """
     given = {"texts": texts, "images": images, "audio": audio, "tensors": tensors}
     kinds = [kind for kind, value in given.items() if value is not None]
-    if len(kinds) != 1:
+    if shared and kinds not in ([], ["tensors"]):
+        raise InvalidArgument.of(kinds[0], "beside shared inputs the others are given as tensors")
+    if not shared and len(kinds) != 1:
         raise InvalidArgument.of(" ".join(kinds) or "input", f"give exactly one of {', '.join(given)}")
-    request = pool_pb2.InferRequest(model_name=model_name, platform=platform_of(platform))
+    request = pool_pb2.InferRequest(
+        model_name=model_name,
+        platform=platform_of(platform),
+        engine=engine_of(engine),
+        owner=owner,
+        shared_inputs=[
+            pool_pb2.SharedInput(input_name=input_name, tensor_name=tensor_name)
+            for input_name, tensor_name in _names(shared, "shared").items()
+        ],
+        kept_outputs=[
+            pool_pb2.KeptOutput(output_name=output_name, tensor_name=tensor_name)
+            for output_name, tensor_name in _names(keep, "keep").items()
+        ],
+    )
     if tensors is not None:
         request.tensors.extend(tensor_of(name, array) for name, array in tensors.items())
     request.items.extend(pool_pb2.InferItem(text=text) for text in _checked(texts, "texts", str))
@@ -91,8 +125,23 @@ def inference(response: pool_pb2.InferResponse) -> Inference:
         run_time_ms=response.run_time_ms,
         engine=response.engine,
         adapter=response.adapter,
+        software_adapter=response.software_adapter,
+        connection_id=response.connection_id,
         weights_origin=origin_name(response.weights_origin),
+        boundary_bytes=response.boundary_bytes,
+        zero_copy=response.zero_copy,
+        kept=[shared_tensor_report(tensor) for tensor in response.kept],
+        fallback=fallback_of(response),
     )
+
+
+def _names(names: Mapping[str, str] | None, parameter: str) -> Mapping[str, str]:
+    if not isinstance(names, Mapping | None):
+        raise InvalidArgument.of(parameter, f"expected a mapping of names to names of tensors; received {names!r}")
+    for name, tensor in (names or {}).items():
+        if not isinstance(name, str) or not isinstance(tensor, str):
+            raise InvalidArgument.of(f"{parameter}[{name!r}]", f"expected the name of a tensor; received {tensor!r}")
+    return names or {}
 
 
 def _checked(items: Sequence[_Item] | None, parameter: str, kind: type[_Item]) -> Sequence[_Item]:

@@ -1,10 +1,11 @@
-"""The pool's models, capabilities and status to plain dicts."""
+"""The pool's models and capabilities to plain dicts."""
 
 from __future__ import annotations
 
 from typing import TypedDict
 
 from corun.v1 import resource_pool_service_pb2 as pool_pb2
+from corun_client.conversion.fallbacks import FallbackReport, fallback_of
 from corun_client.conversion.names import origin_name, platform_name
 
 
@@ -61,35 +62,14 @@ class CapabilityReport(TypedDict):
     max_connections: int
 
 
-class LaneReport(TypedDict):
-    """A lane of a browser."""
-
-    lane_id: str
-    platform: str
-    width: int
-    model_names: list[str]
-
-
-class ConnectionReport(TypedDict):
-    """A live browser; memory in megabytes."""
+class LoadReport(TypedDict):
+    """Where a model is now; `load_time_ms` is 0 when it was there before."""
 
     connection_id: str
     engine: str
-    state: str
-    process_id: int
-    memory_mb: float
-    idle_memory_mb: float
-    lease_count: int
-    lanes: list[LaneReport]
-
-
-class PoolReport(TypedDict):
-    """What is alive in the pool."""
-
-    connections: list[ConnectionReport]
-    max_connections: int
-    queued_count: int
-    lost_count: int
+    load_time_ms: float
+    already_loaded: bool
+    fallback: FallbackReport | None
 
 
 def model_report(info: pool_pb2.ModelInfo) -> ModelReport:
@@ -118,13 +98,14 @@ def capability_report(response: pool_pb2.GetCapabilitiesResponse) -> CapabilityR
     }
 
 
-def pool_report(status: pool_pb2.GetPoolStatusResponse) -> PoolReport:
-    """What GetPoolStatus saw."""
+def load_report(response: pool_pb2.LoadModelResponse) -> LoadReport:
+    """Where LoadModel put a model."""
     return {
-        "connections": [_connection_report(each) for each in status.connections],
-        "max_connections": status.max_connections,
-        "queued_count": status.queued_count,
-        "lost_count": status.lost_count,
+        "connection_id": response.connection_id,
+        "engine": response.engine,
+        "load_time_ms": response.load_time_ms,
+        "already_loaded": response.already_loaded,
+        "fallback": fallback_of(response),
     }
 
 
@@ -149,26 +130,5 @@ def _engine_report(engine: pool_pb2.EngineCapability) -> EngineReport:
                 "detail": each.detail,
             }
             for each in engine.platforms
-        ],
-    }
-
-
-def _connection_report(connection: pool_pb2.ConnectionStatus) -> ConnectionReport:
-    return {
-        "connection_id": connection.connection_id,
-        "engine": connection.engine,
-        "state": connection.state,
-        "process_id": connection.process_id,
-        "memory_mb": connection.memory_mb,
-        "idle_memory_mb": connection.idle_memory_mb,
-        "lease_count": connection.lease_count,
-        "lanes": [
-            {
-                "lane_id": lane.lane_id,
-                "platform": platform_name(lane.platform),
-                "width": lane.width,
-                "model_names": list(lane.model_names),
-            }
-            for lane in connection.lanes
         ],
     }

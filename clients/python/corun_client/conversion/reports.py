@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import NotRequired, TypedDict
 
+from corun_client.conversion.fallbacks import FallbackReport
+
 
 class ModelRun(TypedDict):
     """A model as it was run."""
@@ -19,7 +21,7 @@ class ModelRun(TypedDict):
 
 
 class RunReport(TypedDict):
-    """One run inside its lane."""
+    """One run inside its lane. `boundary_bytes` of tensors crossed the page boundary for it, in and out."""
 
     iteration: int
     stage: int
@@ -29,10 +31,32 @@ class RunReport(TypedDict):
     lane_width: int
     concurrency: int
     run_time_ms: float
+    replica: int
+    engine: str
+    connection_id: str
+    boundary_bytes: int
+
+
+class UsedLane(TypedDict):
+    """A lane as it was at the end; memory in megabytes."""
+
+    lane: int
+    replica: int
+    connection_id: str
+    engine: str
+    adapter: str
+    software_adapter: bool
+    width: int
+    wasm_memory_mb: float
+    model_names: list[str]
 
 
 class ExecutionReport(TypedDict):
-    """What execute gives back. `intervals` are [low, high], meant to hold nine measurements out of ten."""
+    """What execute gives back. `intervals` are [low, high], meant to hold nine measurements out of ten.
+
+    `engine` and `adapter` are those of the first lane; `lanes` and `runs` say where each model ran, `fallbacks`
+    which preferred browsers could not serve.
+    """
 
     success: bool
     execution_id: str
@@ -63,6 +87,9 @@ class ExecutionReport(TypedDict):
     error_rates: NotRequired[dict[str, float]]
     recorded: bool
     warnings: list[str]
+    fallbacks: list[FallbackReport]
+    boundary_bytes: int
+    lanes: list[UsedLane]
     runs: list[RunReport]
 
 
@@ -96,6 +123,8 @@ class StrategyReport(TypedDict, total=False):
     intervals: dict[str, list[float]]
     engine: str
     adapter: str
+    lanes: list[UsedLane]
+    fallbacks: list[FallbackReport]
     error: StatusReport
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from corun.v1 import core_pb2, orchestrator_service_pb2
 from corun_client.conversion.names import goal_of, platform_of, strategy_of
 from corun_client.conversion.numbers import error_threshold_of, whole_number
+from corun_client.conversion.preferences import browser_preferences_of
 from corun_client.errors import InvalidArgument
 
 ModelConfig = Mapping[str, object]
@@ -36,6 +37,7 @@ def execute_request(
     strategy: object = None,
     goal: object = "latency",
     validation: orchestrator_service_pb2.ValidationPolicy | None = None,
+    browser_preferences: object = None,
 ) -> orchestrator_service_pb2.ExecuteWithStrategyRequest:
     """Request of ExecuteWithStrategy."""
     return orchestrator_service_pb2.ExecuteWithStrategyRequest(
@@ -44,6 +46,7 @@ def execute_request(
         strategy=strategy_of(strategy),
         goal=goal_of(goal),
         validation=validation,
+        browser_preferences=browser_preferences_of(browser_preferences),
     )
 
 
@@ -54,6 +57,7 @@ def compare_request(
     goal: object = "latency",
     strategies: Sequence[object] = (),
     rounds: int | None = None,
+    browser_preferences: object = None,
 ) -> orchestrator_service_pb2.CompareStrategiesRequest:
     """Request of CompareStrategies. No strategies: all three."""
     if isinstance(strategies, str):
@@ -65,6 +69,7 @@ def compare_request(
         platform=platform_of(platform),
         goal=goal_of(goal),
         strategies=[strategy_of(each, parameter=f"strategies[{i}]") for i, each in enumerate(strategies)],
+        browser_preferences=browser_preferences_of(browser_preferences),
     )
     if rounds is not None:
         request.rounds = whole_number(rounds, parameter="rounds")

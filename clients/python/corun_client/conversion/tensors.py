@@ -12,7 +12,7 @@ from corun_client.errors import InvalidArgument
 
 Array = npt.NDArray[np.generic]
 
-_TYPES: Mapping[str, core_pb2.DataType.ValueType] = {
+DTYPES: Mapping[str, core_pb2.DataType.ValueType] = {
     "float32": core_pb2.DATA_TYPE_FLOAT32,
     "float16": core_pb2.DATA_TYPE_FLOAT16,
     "int64": core_pb2.DATA_TYPE_INT64,
@@ -20,24 +20,29 @@ _TYPES: Mapping[str, core_pb2.DataType.ValueType] = {
     "uint8": core_pb2.DATA_TYPE_UINT8,
     "bool": core_pb2.DATA_TYPE_BOOL,
 }
-_NAMES = {value: name for name, value in _TYPES.items()}
+_NAMES = {value: name for name, value in DTYPES.items()}
 
 
-def tensor_of(name: str, array: object) -> core_pb2.Tensor:
+def type_name(value: core_pb2.DataType.ValueType) -> str:
+    """numpy's name of an element type, or "" for one that this client does not know."""
+    return _NAMES.get(value, "")
+
+
+def tensor_of(name: str, array: object, *, parameter: str = "tensors") -> core_pb2.Tensor:
     """A tensor with the array's type, shape and elements; nothing is cast.
 
     Raises:
         InvalidArgument: when it is not an array or its type does not exist on the wire.
     """
-    where = f"tensors[{name!r}]"
+    where = f"{parameter}[{name!r}]"
     if not isinstance(array, np.ndarray | np.generic):
         raise InvalidArgument.of(where, f"expected a numpy array; received {type(array).__name__}")
     dense = np.asarray(array)
-    if dense.dtype.name not in _TYPES:
-        raise InvalidArgument.of(where, f"{dense.dtype.name} does not go over the wire; allowed: {', '.join(_TYPES)}")
+    if dense.dtype.name not in DTYPES:
+        raise InvalidArgument.of(where, f"{dense.dtype.name} does not go over the wire; allowed: {', '.join(DTYPES)}")
     little = dense.astype(dense.dtype.newbyteorder("<"), copy=False)
     return core_pb2.Tensor(
-        name=name, data_type=_TYPES[dense.dtype.name], shape=dense.shape, content=little.tobytes(order="C")
+        name=name, data_type=DTYPES[dense.dtype.name], shape=dense.shape, content=little.tobytes(order="C")
     )
 
 
