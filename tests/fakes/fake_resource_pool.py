@@ -68,6 +68,9 @@ class FakeResourcePool(ResourcePoolServiceServicer):
             end without a measurement.
         engine: The engine that measurements name.
         retry_count: What measurements say of retries.
+        refusals: Raised one after another by the next profiles and plans, before anything happens.
+        fallbacks: What measurements say of preferred engines that could not serve.
+        capability_requests: What was asked of engines.
         lease_started: Set when a plan began; `plan_cancelled` when one that holds or floods was ended.
     """
 
@@ -77,10 +80,13 @@ class FakeResourcePool(ResourcePoolServiceServicer):
     behaviour: str = "answer"
     engine: str = ENGINE
     retry_count: int = 0
+    refusals: deque[Exception] = field(default_factory=deque)
+    fallbacks: list[pool_pb2.EngineFallback] = field(default_factory=list)
     list_error: Exception | None = None
     plan_requests: list[pool_pb2.ExecutePlanRequest] = field(default_factory=list)
     profile_requests: list[pool_pb2.ProfileModelRequest] = field(default_factory=list)
     list_requests: list[pool_pb2.ListModelsRequest] = field(default_factory=list)
+    capability_requests: list[pool_pb2.GetCapabilitiesRequest] = field(default_factory=list)
     lease_started: asyncio.Event = field(default_factory=asyncio.Event)
     plan_cancelled: asyncio.Event = field(default_factory=asyncio.Event)
     tensors: FakeTensors = field(default_factory=FakeTensors)
@@ -96,27 +102,34 @@ class FakeResourcePool(ResourcePoolServiceServicer):
         return pool_pb2.ListModelsResponse(models=[self.models[name] for name in request.names])
 
     async def GetCapabilities(
-        self, _request: pool_pb2.GetCapabilitiesRequest, _context: Context
+        self, request: pool_pb2.GetCapabilitiesRequest, _context: Context
     ) -> pool_pb2.GetCapabilitiesResponse:
-        """The fake engines."""
-        return pool_pb2.GetCapabilitiesResponse(engines=self.engines, core_count=CORE_COUNT, max_connections=1)
+        """The fake engines, the preferred one first."""
+        self.capability_requests.append(request)
+        engines = sorted(self.engines, key=lambda each: each.engine != request.engine)
+        return pool_pb2.GetCapabilitiesResponse(engines=engines, core_count=CORE_COUNT, max_connections=1)
 
     async def ProfileModel(
         self, request: pool_pb2.ProfileModelRequest, _context: Context
     ) -> pool_pb2.ProfileModelResponse:
-        """Three runs of 5 ms an item for each setting, and 7 MB."""
+        """Three runs of 5 ms an item for each setting, and 7 MB, in the preferred engine."""
         self.profile_requests.append(request)
+        if self.refusals:
+            raise self.refusals.popleft()
         profiles = [
             pool_pb2.ModelProfile(setting=setting, run_times_ms=[5.0 * setting.batch_size] * 3, memory_mb=7.0)
             for setting in request.settings
         ]
-        return pool_pb2.ProfileModelResponse(profiles=profiles, engine=self.engine, adapter=ADAPTER)
+        engine = request.engine or self.engine
+        return pool_pb2.ProfileModelResponse(profiles=profiles, engine=engine, adapter=ADAPTER)
 
     async def ExecutePlan(
         self, request: pool_pb2.ExecutePlanRequest, context: Context
     ) -> AsyncIterator[pool_pb2.ExecutePlanResponse]:
         """Leased, one model loaded, and what the script says."""
         self.plan_requests.append(request)
+        if self.refusals:
+            raise self.refusals.popleft()
         context.add_done_callback(self._note_end)  # type: ignore[arg-type]  # the stub wants its own class
         sequence = 0
         async for event in self._events(request):
@@ -165,6 +178,7 @@ class FakeResourcePool(ResourcePoolServiceServicer):
                     lane_width=request.plan.lane_widths[run.lane],
                     run_time_ms=10.0 * run.batch_size,
                     concurrency=len(stage.runs),
+                    engine=self._engine_of(request, run.model_name),
                 )
                 for iteration in range(request.iterations)
                 for stage_number, stage in enumerate(request.plan.stages)
@@ -175,7 +189,14 @@ class FakeResourcePool(ResourcePoolServiceServicer):
             queue_time_ms=1.5,
             load_time_ms=2.5,
             retry_count=self.retry_count,
+            fallbacks=self.fallbacks,
         )
+
+    def _engine_of(self, request: pool_pb2.ExecutePlanRequest, model_name: str) -> str:
+        model_type = self.models[model_name].model_type
+        names = [model_type, "text"] if model_type == "text_embedding" else [model_type]
+        preferred = (request.browser_preferences[each] for each in names if each in request.browser_preferences)
+        return next(preferred, self.engine)
 
     async def LoadModel(self, request: pool_pb2.LoadModelRequest, _context: Context) -> pool_pb2.LoadModelResponse:
         """Not scripted."""

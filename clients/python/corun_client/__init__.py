@@ -26,6 +26,8 @@ from corun_client.errors import (
     Unavailable,
 )
 from corun_client.integration import MultiModelResourcePoolIntegration
+from corun_client.pooled_model import PooledModel
+from corun_client.resource_pool import ResourcePool
 from corun_client.validation import MultiModelEmpiricalValidator
 
 __all__ = [
@@ -46,7 +48,9 @@ __all__ = [
     "NotFound",
     "NotHosted",
     "NotInitialized",
+    "PooledModel",
     "ResourceExhausted",
+    "ResourcePool",
     "Unavailable",
     "connect",
     "connect_async",

@@ -16,10 +16,12 @@ from corun_client import calls
 from corun_client.client import Client, connect
 from corun_client.conversion.names import goal_of, platform_of, strategy_of
 from corun_client.conversion.numbers import error_threshold_of, whole_number
+from corun_client.conversion.preferences import browser_preferences_of
 from corun_client.conversion.reports import ComparisonReport, ExecutionReport, MetricsReport
 from corun_client.conversion.requests import ModelConfig
 from corun_client.embedded import EmbeddedThread
 from corun_client.errors import InvalidArgument, NotInitialized
+from corun_client.resource_pool import ResourcePool
 from corun_client.target import checked_target
 from corun_client.validation import MultiModelEmpiricalValidator
 
@@ -37,7 +39,9 @@ class MultiModelResourcePoolIntegration:
         resource_pool: Must be None, for the same reason.
         validator: Settings of the validator, and its metrics afterwards.
         max_connections: Most browsers at once; None is the pool's own default.
-        browser_preferences: Accepted and without effect in this version: the pool chooses the engine.
+        browser_preferences: Browser to prefer for each model type: text_embedding (or text), text_generation, vision,
+            audio, multimodal, to chromium, chromium-shell, firefox, chrome, msedge or edge. Where it cannot serve
+            another does, and results say so.
         enable_empirical_validation: False never validates.
         validation_interval: Validate every n-th execution on a platform; None is the service's setting (10).
         prediction_refinement: Accepted and without effect in this version.
@@ -76,7 +80,7 @@ class MultiModelResourcePoolIntegration:
             raise InvalidArgument.of("validator", f"expected a MultiModelEmpiricalValidator; received {validator!r}")
         self.validator = validator or MultiModelEmpiricalValidator()
         self.max_connections = _positive(max_connections, "max_connections")
-        self.browser_preferences = dict(browser_preferences or {})
+        self.browser_preferences = browser_preferences_of(browser_preferences)
         self.enable_empirical_validation = enable_empirical_validation
         self.validation_interval = _positive(validation_interval, "validation_interval")
         self.prediction_refinement = prediction_refinement
@@ -88,6 +92,7 @@ class MultiModelResourcePoolIntegration:
         self.verbose = verbose or self.validator.verbose
         self.target = None if target is None else checked_target(target)
         self._client: Client | None = None
+        self._resource_pool: ResourcePool | None = None
         self._stack = ExitStack()
 
     def initialize(self) -> None:
@@ -102,11 +107,24 @@ class MultiModelResourcePoolIntegration:
             address = self.target or stack.enter_context(self._embedded())
             client = stack.enter_context(connect(address))
             stack.callback(self.validator.close)
+            resource_pool = ResourcePool(client, browser_preferences=self.browser_preferences)
+            stack.callback(resource_pool.close)
             self._stack = stack.pop_all()
         self.validator.attach(client)
-        self._client = client
+        self._client, self._resource_pool = client, resource_pool
         if self.target is not None:
             self._say_what_the_target_decides()
+
+    @property
+    def resource_pool(self) -> ResourcePool:
+        """Models to call, and the tensors that they share.
+
+        Raises:
+            NotInitialized: before `initialize()` and after `close()`.
+        """
+        if self._resource_pool is None:
+            raise NotInitialized("this integration is not running: call initialize() first")
+        return self._resource_pool
 
     def execute_with_strategy(
         self,
@@ -132,6 +150,7 @@ class MultiModelResourcePoolIntegration:
             validation_interval=self.validation_interval,
             error_threshold=self.error_threshold,
             validate=self.enable_empirical_validation,
+            browser_preferences=self.browser_preferences,
             on_event=on_event,
             timeout_seconds=timeout_seconds,
         )
@@ -158,6 +177,7 @@ class MultiModelResourcePoolIntegration:
             strategies=strategies,
             rounds=rounds,
             iterations=iterations,
+            browser_preferences=self.browser_preferences,
             on_event=on_event,
             timeout_seconds=timeout_seconds,
         )
@@ -168,7 +188,7 @@ class MultiModelResourcePoolIntegration:
 
     def close(self) -> None:
         """Disconnects, and ends the services that `initialize` started. Closing twice is fine."""
-        self._client = None
+        self._client = self._resource_pool = None
         self._stack.close()
 
     def __enter__(self) -> Self:

@@ -7,9 +7,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 from corun.errors import PeerUnavailable
-from corun.orchestrator.converters import run_of
+from corun.orchestrator.converters import fallbacks_of, runs_of
 from corun.orchestrator.core.cautions import cautions
-from corun.orchestrator.core.observations import Observation, observed_alone
+from corun.orchestrator.core.observations import Run, observed_alone
 from corun.orchestrator.forecast import teach
 from corun.orchestrator.peers import Peers
 from corun.orchestrator.preparation import Preparation
@@ -51,10 +51,10 @@ class Afterwards:
 
     async def learn(self, measurements: Sequence[pool_pb2.Measurement]) -> None:
         """Teaches the predictor the runs that had no other beside them, by the engine that ran them."""
-        for engine in dict.fromkeys(measurement.engine for measurement in measurements):
-            same = [each for each in measurements if each.engine == engine]
+        runs = await asyncio.to_thread(_all_runs, measurements)
+        for engine in dict.fromkeys(run.engine for run in runs):
             try:
-                observations = await asyncio.to_thread(_observations, same)
+                observations = await asyncio.to_thread(observed_alone, [run for run in runs if run.engine == engine])
                 await teach(self._peers, self._preparation, observations, engine=engine)
             except (PeerUnavailable, RemoteError) as error:
                 self.warnings.append(f"not learnt from: {error.message}")
@@ -64,7 +64,8 @@ class Afterwards:
         for measurement in measurements:
             found = cautions(
                 predicted_engine=self._preparation.environment.engine,
-                engine=measurement.engine,
+                ran_in=((run.model_name, run.engine) for run in runs_of(measurement)),
+                fallbacks=fallbacks_of(measurement),
                 retry_count=measurement.retry_count,
                 run_count=len(measurement.runs),
             )
@@ -83,5 +84,5 @@ class Afterwards:
             return None
 
 
-def _observations(measurements: Sequence[pool_pb2.Measurement]) -> list[Observation]:
-    return observed_alone(run_of(run) for measurement in measurements for run in measurement.runs)
+def _all_runs(measurements: Sequence[pool_pb2.Measurement]) -> list[Run]:
+    return [run for measurement in measurements for run in runs_of(measurement)]

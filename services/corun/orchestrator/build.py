@@ -35,6 +35,7 @@ async def build(settings: Settings) -> AsyncIterator[Service]:
                 prepare=settings.prepare_timeout_seconds,
                 profile=settings.profile_timeout_seconds,
                 execute=settings.execute_timeout_seconds,
+                full_pool=settings.full_pool_timeout_seconds,
             ),
         )
         yield Service(NAME, OrchestratorServicer(peers, settings), add_OrchestratorServiceServicer_to_server)

@@ -136,8 +136,12 @@ class Comparison:
 
     def _plan_run(self, contender: Contender, *, iterations: int) -> PlanRun:
         platform = self._preparation.environment.platform
-        plan = contender.prediction.plan
-        request = pool_pb2.ExecutePlanRequest(plan=plan, platform=platform, iterations=iterations)
+        request = pool_pb2.ExecutePlanRequest(
+            plan=contender.prediction.plan,
+            platform=platform,
+            iterations=iterations,
+            browser_preferences=self._preparation.preferences,
+        )
         return PlanRun(self._peers, request)
 
     async def _attempt(self, contender: Contender, number: int, run: PlanRun) -> AsyncGenerator[Event, None]:

@@ -21,6 +21,7 @@ class Settings(ServiceSettings):
         peer_timeout_seconds: For every other short call.
         profile_timeout_seconds: For measuring one model alone.
         execute_timeout_seconds: For carrying out one plan with all its iterations.
+        full_pool_timeout_seconds: How long a pool that is full is come back to, at the start of a plan or a profile.
         validation_interval: Every how many executions on a platform are validated.
         error_threshold: Largest acceptable error (1 = 100 %); absent, the validator's setting holds.
         batching_size: Most models in a group of the batched strategy.
@@ -36,6 +37,7 @@ class Settings(ServiceSettings):
     prepare_timeout_seconds: Seconds = 600.0
     profile_timeout_seconds: Seconds = 600.0
     execute_timeout_seconds: Seconds = 3600.0
+    full_pool_timeout_seconds: Seconds = 300.0
     validation_interval: Annotated[int, Field(ge=1, le=1_000_000)] = 10
     error_threshold: Annotated[float, Field(gt=0, le=100)] | None = None
     batching_size: Annotated[int, Field(ge=1, le=64)] = 2

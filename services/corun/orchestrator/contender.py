@@ -42,7 +42,10 @@ class Contender:
             error=self.error,
         )
         if self.measurements:
-            message.engine, message.adapter = self.measurements[-1].engine, self.measurements[-1].adapter
+            last = self.measurements[-1]
+            message.engine, message.adapter = last.engine, last.adapter
+            message.lanes.extend(last.lanes)
+            message.fallbacks.extend(last.fallbacks)
         if self.error is None:
             message.measured.CopyFrom(performance_message(median_figures(rounds)))
             message.noise = noise(rounds, goal)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from corun.orchestrator.core.cautions import Fallback
 from corun.orchestrator.core.observations import Observation, Profile, Run, Setting
 from corun.orchestrator.core.requirements import AskedModel, Engine
 from corun.orchestrator.core.terms import Figures, Goal, Strategy
@@ -95,9 +96,24 @@ def recorded_performance(figures: Figures) -> validator_pb2.RecordedPerformance:
     )
 
 
-def run_of(message: pool_pb2.RunMeasurement) -> Run:
-    """A measured run."""
-    return Run(message.model_name, message.batch_size, message.lane_width, message.concurrency, message.run_time_ms)
+def runs_of(measurement: pool_pb2.Measurement) -> list[Run]:
+    """Every measured run; one that does not say where it ran, ran in the measurement's engine."""
+    return [
+        Run(
+            run.model_name,
+            run.batch_size,
+            run.lane_width,
+            run.concurrency,
+            run.run_time_ms,
+            run.engine or measurement.engine,
+        )
+        for run in measurement.runs
+    ]
+
+
+def fallbacks_of(measurement: pool_pb2.Measurement) -> list[Fallback]:
+    """Preferred engines that could not serve."""
+    return [Fallback(each.model_type, each.preferred, each.used, each.reason) for each in measurement.fallbacks]
 
 
 def profile_of(message: pool_pb2.ModelProfile) -> Profile:

@@ -81,6 +81,7 @@ class Execution:
             plan=self._forecast.prediction_of(strategy).plan,
             platform=self._preparation.environment.platform,
             iterations=self._preparation.iterations,
+            browser_preferences=self._preparation.preferences,
         )
 
     async def _conclusion(self, choice: Choice, measurement: pool_pb2.Measurement) -> AsyncGenerator[Event, None]:

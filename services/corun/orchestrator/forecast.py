@@ -14,7 +14,13 @@ from corun.orchestrator.converters import (
     suggestions_of,
 )
 from corun.orchestrator.core.choice import Choice
-from corun.orchestrator.core.observations import Observation, ProfileOrder, observed_profiles, profile_orders
+from corun.orchestrator.core.observations import (
+    Observation,
+    ProfileOrder,
+    Setting,
+    observed_profiles,
+    profile_orders,
+)
 from corun.orchestrator.core.terms import Goal, Strategy
 from corun.orchestrator.peers import Peers
 from corun.orchestrator.preparation import Preparation
@@ -46,13 +52,34 @@ class Forecast:
         return strategy_of(self.recommendation.strategy)
 
     async def profiling(self) -> AsyncGenerator[orchestrator_pb2.ModelProfiled, None]:
-        """Asks the predictor; profiles what it only knows from the graph, yields each, and asks it again."""
+        """Asks the predictor; profiles what it only knows from the graph, yields each, and asks it again.
+
+        Models that prefer another engine than the prediction is made for are profiled in theirs.
+        """
         self.recommendation = await self._peers.recommend(self._request)
-        orders = profile_orders(suggestions_of(self.recommendation.prediction))
+        orders = profile_orders(await self._suggestions())
         for order in orders:
             yield await self._profiled(order)
         if orders:
             self.recommendation = await self._peers.recommend(self._request)
+
+    async def _suggestions(self) -> list[tuple[str, Setting]]:
+        """What is to be profiled, each model where it will run."""
+        engines = self._preparation.engines
+        own = self._preparation.environment.engine
+        suggested = {own: suggestions_of(self.recommendation.prediction)}
+        for engine in engines.values():
+            if engine not in suggested:
+                request = predictor_pb2.RecommendStrategyRequest()
+                request.CopyFrom(self._request)
+                request.prediction.environment.engine = engine
+                suggested[engine] = suggestions_of((await self._peers.recommend(request)).prediction)
+        return [
+            (name, setting)
+            for engine, settings in suggested.items()
+            for name, setting in settings
+            if engines.get(name) == engine
+        ]
 
     def prediction_of(self, strategy: Strategy) -> predictor_pb2.StrategyPrediction:
         """What is expected of one strategy.
@@ -78,7 +105,12 @@ class Forecast:
     async def _profiled(self, order: ProfileOrder) -> orchestrator_pb2.ModelProfiled:
         settings = [pool_pb2.ProfileSetting(batch_size=s.batch_size, lane_width=s.lane_width) for s in order.settings]
         platform = self._preparation.environment.platform
-        request = pool_pb2.ProfileModelRequest(model_name=order.model_name, platform=platform, settings=settings)
+        request = pool_pb2.ProfileModelRequest(
+            model_name=order.model_name,
+            platform=platform,
+            settings=settings,
+            engine=self._preparation.preference(order.model_name),
+        )
         response = await self._peers.profile(request)
         observations = observed_profiles(order.model_name, map(profile_of, response.profiles))
         await teach(self._peers, self._preparation, observations, engine=response.engine)
@@ -89,12 +121,9 @@ async def teach(peers: Peers, preparation: Preparation, observations: list[Obser
     """Gives the predictor what was measured in `engine`; nothing where there is nothing."""
     if not observations:
         return
-    environment = predictor_pb2.ExecutionEnvironment()
-    environment.CopyFrom(preparation.environment)
-    environment.engine = engine or environment.engine
     await peers.observe(
         predictor_pb2.ObserveRequest(
-            environment=environment,
+            environment=preparation.environment_in(engine or preparation.environment.engine),
             observations=observation_messages(observations),
             features=preparation.features(),
         )

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TypeVar
 
 import grpc
 
 from corun.errors import PeerUnavailable
+from corun.orchestrator.patience import Patience
 from corun.plumbing.status import RemoteError
 from corun.v1 import core_pb2
 from corun.v1 import predictor_service_pb2 as predictor_pb2
@@ -26,12 +28,14 @@ _UNANSWERED = frozenset({"UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED"})
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Seconds that a call may take: short ones, preparing models, profiling one, carrying out a plan."""
+    """Seconds that a call may take: short ones, preparing models, profiling one, carrying out a plan; and how long
+    a pool that is full is come back to."""
 
     short: float
     prepare: float
     profile: float
     execute: float
+    full_pool: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,21 +83,48 @@ class Peers:
         call = self._pool.ListModels(pool_pb2.ListModelsRequest(names=names), timeout=seconds)
         return list((await self._pool_link.answer(call, within=seconds)).models)
 
-    async def capabilities(self, platform: core_pb2.Platform.ValueType) -> pool_pb2.GetCapabilitiesResponse:
-        """Which engines of the pool's machine were tried until one was found that has the platform."""
+    async def capabilities(
+        self, platform: core_pb2.Platform.ValueType, *, preferred: str = ""
+    ) -> pool_pb2.GetCapabilitiesResponse:
+        """Which engines of the pool's machine were tried, the preferred one first, until one had the platform."""
         seconds = self._timeouts.prepare
-        call = self._pool.GetCapabilities(pool_pb2.GetCapabilitiesRequest(platform=platform), timeout=seconds)
+        request = pool_pb2.GetCapabilitiesRequest(platform=platform, engine=preferred)
+        call = self._pool.GetCapabilities(request, timeout=seconds)
         return await self._pool_link.answer(call, within=seconds)
 
     async def profile(self, request: pool_pb2.ProfileModelRequest) -> pool_pb2.ProfileModelResponse:
-        """Measures one model alone."""
-        seconds = self._timeouts.profile
-        return await self._pool_link.answer(self._pool.ProfileModel(request, timeout=seconds), within=seconds)
+        """Measures one model alone. A pool that is full is come back to."""
+        seconds, patience = self._timeouts.profile, Patience(self._timeouts.full_pool)
+        while True:
+            try:
+                return await self._pool_link.answer(self._pool.ProfileModel(request, timeout=seconds), within=seconds)
+            except RemoteError as error:
+                await patience.wait_after(error)
 
     async def execute_plan(
         self, request: pool_pb2.ExecutePlanRequest
     ) -> AsyncGenerator[pool_pb2.ExecutePlanResponse, None]:
-        """Carries out a plan. Closing the generator, or cancelling whoever waits for it, cancels the pool's call."""
+        """Carries out a plan. Closing the generator, or cancelling whoever waits for it, cancels the pool's call.
+
+        A pool that is full is come back to as long as nothing has happened yet.
+        """
+        patience, started = Patience(self._timeouts.full_pool), False
+        while True:
+            try:
+                async with aclosing(self._plan_events(request)) as events:
+                    async for event in events:
+                        started = True
+                        yield event
+            except RemoteError as error:
+                if started:
+                    raise
+                await patience.wait_after(error)
+            else:
+                return
+
+    async def _plan_events(
+        self, request: pool_pb2.ExecutePlanRequest
+    ) -> AsyncGenerator[pool_pb2.ExecutePlanResponse, None]:
         seconds = self._timeouts.execute
         call = self._pool.ExecutePlan(request, timeout=seconds)
         try:

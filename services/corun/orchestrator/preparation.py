@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from corun.errors import UnknownModel
 from corun.orchestrator.converters import asked_models, engine_of
+from corun.orchestrator.core.preferences import main_engine, preference_of
 from corun.orchestrator.core.requirements import check_model_types, engine_for, first_index_of
 from corun.orchestrator.peers import Peers
 from corun.plumbing.names import platform_name
@@ -17,16 +19,38 @@ from corun.v1 import resource_pool_service_pb2 as pool_pb2
 
 @dataclass(frozen=True, slots=True)
 class Preparation:
-    """A workload whose models exist and whose platform works; `models` are in the workload's order."""
+    """A workload whose models exist and whose platform works.
+
+    Attributes:
+        workload: As asked for.
+        models: In the workload's order.
+        environment: What the prediction is made for: the engine is the one that serves most of the models.
+        preferences: Engines by model type, as asked for.
+        engines: The engine that is to serve each model, by name.
+    """
 
     workload: core_pb2.Workload
     models: tuple[pool_pb2.ModelInfo, ...]
     environment: predictor_pb2.ExecutionEnvironment
+    preferences: Mapping[str, str]
+    engines: Mapping[str, str]
 
     @property
     def iterations(self) -> int:
         """How often the workload is run."""
         return self.workload.iterations if self.workload.HasField("iterations") else 1
+
+    def preference(self, model_name: str) -> str:
+        """The engine that was asked for, for models of this one's type; "" where none was."""
+        model_type = next(model.model_type for model in self.models if model.name == model_name)
+        return preference_of(model_type, self.preferences)
+
+    def environment_in(self, engine: str) -> predictor_pb2.ExecutionEnvironment:
+        """The environment with another engine."""
+        environment = predictor_pb2.ExecutionEnvironment()
+        environment.CopyFrom(self.environment)
+        environment.engine = engine
+        return environment
 
     def features(self) -> list[predictor_pb2.ModelFeatures]:
         """What is known of each model's graph, once a model."""
@@ -34,8 +58,14 @@ class Preparation:
         return [predictor_pb2.ModelFeatures(model_name=name, graph=known[name].features) for name in known]
 
 
-async def prepare(peers: Peers, *, workload: core_pb2.Workload, platform: core_pb2.Platform.ValueType) -> Preparation:
-    """Asks the pool for the models and for an engine that supports the platform.
+async def prepare(
+    peers: Peers,
+    *,
+    workload: core_pb2.Workload,
+    platform: core_pb2.Platform.ValueType,
+    preferences: Mapping[str, str],
+) -> Preparation:
+    """Asks the pool for the models, and for engines that support the platform.
 
     Raises:
         UnknownModel: a name that the pool does not have; the field is the workload's.
@@ -46,12 +76,18 @@ async def prepare(peers: Peers, *, workload: core_pb2.Workload, platform: core_p
     """
     models = await _models(peers, workload)
     check_model_types(asked_models(workload), [model.model_type for model in models])
-    capabilities = await peers.capabilities(platform)
-    engine = engine_for(platform_name(platform), [engine_of(each) for each in capabilities.engines])
+    wanted = {model.name: preference_of(model.model_type, preferences) for model in models}
+    served = {}
+    for engine in dict.fromkeys(wanted.values()):
+        capabilities = await peers.capabilities(platform, preferred=engine)
+        served[engine] = engine_for(platform_name(platform), [engine_of(each) for each in capabilities.engines])
     environment = predictor_pb2.ExecutionEnvironment(
-        platform=platform, engine=engine, core_count=capabilities.core_count
+        platform=platform,
+        engine=main_engine([served[wanted[model.name]] for model in models]),
+        core_count=capabilities.core_count,
     )
-    return Preparation(workload, tuple(models), environment)
+    engines = {name: served[engine] for name, engine in wanted.items()}
+    return Preparation(workload, tuple(models), environment, dict(preferences), engines)
 
 
 async def _models(peers: Peers, workload: core_pb2.Workload) -> list[pool_pb2.ModelInfo]:

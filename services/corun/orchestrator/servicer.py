@@ -16,7 +16,7 @@ from corun.orchestrator.core.validation import ExecutionCounter
 from corun.orchestrator.execution import Execution, ExecutionOrder
 from corun.orchestrator.numbering import numbered
 from corun.orchestrator.peers import Peers
-from corun.orchestrator.preparation import prepare
+from corun.orchestrator.preparation import Preparation, prepare
 from corun.v1 import core_pb2
 from corun.v1 import orchestrator_service_pb2 as orchestrator_pb2
 from corun.v1.orchestrator_service_pb2_grpc import OrchestratorServiceServicer
@@ -38,7 +38,7 @@ class OrchestratorServicer(OrchestratorServiceServicer):
         self, request: orchestrator_pb2.ExecuteWithStrategyRequest, _context: _Context
     ) -> AsyncIterator[orchestrator_pb2.ExecuteWithStrategyResponse]:
         """Runs a workload and streams what happens."""
-        preparation = await prepare(self._peers, workload=request.workload, platform=request.platform)
+        preparation = await _prepared(self._peers, request)
         execution = Execution(
             self._peers, preparation, order=_execution_order(request, self._settings), counter=self._counter
         )
@@ -50,7 +50,7 @@ class OrchestratorServicer(OrchestratorServiceServicer):
         self, request: orchestrator_pb2.CompareStrategiesRequest, _context: _Context
     ) -> AsyncIterator[orchestrator_pb2.CompareStrategiesResponse]:
         """Runs a workload under several strategies and says which was best."""
-        preparation = await prepare(self._peers, workload=request.workload, platform=request.platform)
+        preparation = await _prepared(self._peers, request)
         comparison = Comparison(self._peers, preparation, order=_comparison_order(request, self._settings))
         async with aclosing(numbered(comparison.events())) as events:
             async for event in events:
@@ -62,6 +62,14 @@ class OrchestratorServicer(OrchestratorServiceServicer):
         """The validator's metrics."""
         metrics = await self._peers.validation_metrics(request.query)
         return orchestrator_pb2.OrchestratorServiceGetValidationMetricsResponse(metrics=metrics)
+
+
+async def _prepared(
+    peers: Peers, request: orchestrator_pb2.ExecuteWithStrategyRequest | orchestrator_pb2.CompareStrategiesRequest
+) -> Preparation:
+    return await prepare(
+        peers, workload=request.workload, platform=request.platform, preferences=request.browser_preferences
+    )
 
 
 def _execution_order(request: orchestrator_pb2.ExecuteWithStrategyRequest, settings: Settings) -> ExecutionOrder:

@@ -61,16 +61,19 @@ class Capabilities:
         """What has been found out so far."""
         return list(self._found.values())
 
-    async def engines(self, *, refresh: bool = False, platform: str = "") -> list[EngineCapability]:
+    async def engines(
+        self, *, refresh: bool = False, platform: str = "", preferred: str = ""
+    ) -> list[EngineCapability]:
         """Every engine that corun knows, probed now if it was not yet or, with `refresh`, again.
 
-        With a platform, engines are tried until one has it, and only those come back that were tried.
+        With a platform, engines are tried until one has it, the preferred one and its relatives first, and only
+        those come back that were tried.
         """
         if refresh:
             self._found.clear()
         tried = []
-        for engine in ENGINES.values():
-            found = await self._engine(engine)
+        for name in candidates(preferred, tuple(ENGINES)):
+            found = await self._engine(ENGINES[name])
             tried.append(found)
             if any(each.platform == platform and each.supported for each in found.platforms):
                 break

@@ -59,7 +59,7 @@ class ResourcePoolServicer(ResourcePoolServiceServicer):
         self, request: messages.GetCapabilitiesRequest, context: Context
     ) -> messages.GetCapabilitiesResponse:
         platform = platform_name(request.platform) if request.platform else ""
-        engines = await self.capabilities.engines(refresh=request.refresh, platform=platform)
+        engines = await self.capabilities.engines(refresh=request.refresh, platform=platform, preferred=request.engine)
         return messages.GetCapabilitiesResponse(
             engines=[conversion.from_engine(engine) for engine in engines],
             core_count=self.settings.core_count,

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from corun.errors import InvalidField, PlatformUnavailable
-from corun.orchestrator.core.cautions import cautions
+from corun.orchestrator.core.cautions import Fallback, cautions
 from corun.orchestrator.core.choice import choose, favourite
+from corun.orchestrator.core.preferences import main_engine, preference_of
 from corun.orchestrator.core.requirements import AskedModel, Engine, check_model_types, engine_for, first_index_of
 from corun.orchestrator.core.terms import Figures, Goal, Strategy
 from corun.orchestrator.core.validation import ExecutionCounter, ValidationPolicy
@@ -81,10 +82,35 @@ def test_executions_are_numbered_by_platform_from_one() -> None:
 
 
 def test_an_execution_as_foreseen_has_no_cautions() -> None:
-    assert cautions(predicted_engine="chromium", engine="chromium", retry_count=0, run_count=100_000) == []
+    assert cautions(predicted_engine="chromium", ran_in=[("a", "chromium")], run_count=100_000) == []
 
 
 def test_runs_beyond_what_is_recorded_are_a_caution() -> None:
-    assert cautions(predicted_engine="chromium", engine="chromium", retry_count=0, run_count=100_001) == [
+    assert cautions(predicted_engine="chromium", ran_in=[("a", "chromium")], run_count=100_001) == [
         "only the first 100000 of 100001 runs are recorded one by one"
     ]
+
+
+def test_models_that_ran_elsewhere_than_predicted_are_named_once() -> None:
+    ran_in = [("a", "chromium"), ("b", "firefox"), ("c", "firefox"), ("b", "firefox")]
+    assert cautions(predicted_engine="chromium", ran_in=ran_in) == [
+        "predicted for the engine 'chromium', but b, c ran in 'firefox'"
+    ]
+
+
+def test_a_fallback_says_what_was_preferred_what_served_and_why() -> None:
+    fallback = Fallback("vision", "edge", "chromium", "msedge is not installed")
+    assert cautions(predicted_engine="chromium", ran_in=[("a", "chromium")], fallbacks=[fallback]) == [
+        "vision was to run in 'edge', but ran in 'chromium': msedge is not installed"
+    ]
+
+
+def test_a_type_prefers_what_is_asked_for_it_by_either_name() -> None:
+    assert preference_of("text_embedding", {"text": "firefox"}) == "firefox"
+    assert preference_of("text_embedding", {"text": "firefox", "text_embedding": "chrome"}) == "chrome"
+    assert preference_of("vision", {"text": "firefox"}) == ""
+
+
+def test_a_workload_is_predicted_for_the_engine_that_serves_most_of_its_models() -> None:
+    assert main_engine(["firefox", "chromium", "chromium"]) == "chromium"
+    assert main_engine(["firefox", "chromium"]) == "firefox"

@@ -40,6 +40,30 @@ class ShareReport(TypedDict):
     fallback: FallbackReport | None
 
 
+class SharingResult(TypedDict):
+    """A tensor that was shared between models.
+
+    `boundary_bytes` crossed the page boundary to bring it there, `zero_copy` is true when none did. Its consumers
+    are in the same lane and read it there; the results of their runs say whether anything was copied.
+    """
+
+    success: bool
+    tensor_name: str
+    storage_type: str
+    shape: list[int]
+    dtype: str
+    size_bytes: int
+    boundary_bytes: int
+    zero_copy: bool
+    producer: str
+    consumers: list[str]
+    engine: str
+    adapter: str
+    connection_id: str
+    lane_id: str
+    fallback: FallbackReport | None
+
+
 class ReleaseReport(TypedDict):
     """What was freed."""
 
@@ -105,6 +129,28 @@ def share_report(response: pool_pb2.ShareTensorResponse) -> ShareReport:
         "engine": response.engine,
         "adapter": response.adapter,
         "fallback": fallback_of(response),
+    }
+
+
+def sharing_result(shared: ShareReport) -> SharingResult:
+    """The guide's dict for a tensor that was shared."""
+    tensor = shared["tensor"]
+    return {
+        "success": True,
+        "tensor_name": tensor["name"],
+        "storage_type": tensor["storage_type"],
+        "shape": tensor["shape"],
+        "dtype": tensor["dtype"],
+        "size_bytes": tensor["size_bytes"],
+        "boundary_bytes": shared["boundary_bytes"],
+        "zero_copy": shared["boundary_bytes"] == 0,
+        "producer": tensor["producer_model"],
+        "consumers": tensor["consumer_models"],
+        "engine": shared["engine"],
+        "adapter": shared["adapter"],
+        "connection_id": tensor["connection_id"],
+        "lane_id": tensor["lane_id"],
+        "fallback": shared["fallback"],
     }
 
 

@@ -17,13 +17,14 @@ MAX_PROFILED_BATCH_SIZE = 1024
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One measured run: items, threads of its lane, runs beside it (itself included), milliseconds."""
+    """One measured run: items, threads of its lane, runs beside it (itself included), milliseconds, browser."""
 
     model_name: str
     batch_size: int
     lane_width: int
     concurrency: int
     run_time_ms: float
+    engine: str = ""
 
 
 @dataclass(frozen=True, slots=True)
