@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 MODELS := bert-base-uncased:4,vit-base-patch16-224:1,whisper-tiny:1
 
-.PHONY: help setup models demo test check bench format clean
+.PHONY: help setup engines models demo test check bench format clean
 
 help:
 	@echo "make demo    run three models together in a browser, prediction beside measurement"
@@ -14,10 +14,10 @@ help:
 	@echo "make check   linters and types"
 	@echo "make bench   measured speed, as ratios"
 
-demo: setup models
+demo: setup engines models
 	$(BIN)/corun run --models $(MODELS) --platform wasm
 
-test: setup models
+test: setup engines models
 	$(BIN)/pytest
 
 check: setup
@@ -38,10 +38,14 @@ format: setup
 
 setup: $(STAMP)
 
+# Without network, or on another processor than x86-64, the other browsers do.
+engines: $(STAMP)
+	$(BIN)/corun engines --install || echo "note: going on without chromium-shell"
+
 models: $(STAMP)
 	$(BIN)/corun models --install
 
-$(STAMP): pyproject.toml protos/hatch_build.py $(wildcard protos/corun/v1/*.proto) \
+$(STAMP): pyproject.toml deploy/install-system-packages.sh protos/hatch_build.py $(wildcard protos/corun/v1/*.proto) \
 		$(wildcard services/corun/resource_pool/page/src/*) services/corun/resource_pool/page/package-lock.json
 	deploy/install-system-packages.sh
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

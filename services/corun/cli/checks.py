@@ -81,7 +81,7 @@ def browser_checks(capabilities: CapabilityReport) -> list[Check]:
             ok=bool(working),
             required=True,
             detail=f"{len(working)} of {len(engines)} can run models",
-            remedy="install one of the browsers above",
+            remedy="install one of the browsers above, for example chromium",
         ),
         check(
             "sandbox",
@@ -105,8 +105,7 @@ def models_check(models: Sequence[ModelReport]) -> Check:
 def _engine_words(engine: EngineReport) -> str:
     version = engine["version"] or "not found"
     platforms = [each["platform"] + _adapter_words(each) for each in _platforms(engine)]
-    refused = [f"no {each['platform']}: {each['detail']}" for each in engine["platforms"] if not each["supported"]]
-    return "; ".join(part for part in (version, ", ".join(platforms), *refused) if part)
+    return "; ".join(part for part in (version, ", ".join(platforms)) if part)
 
 
 def _adapter_words(platform: PlatformReport) -> str:

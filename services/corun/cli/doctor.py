@@ -12,6 +12,7 @@ import typer
 import corun
 from corun.cli import checks, options, session
 from corun.cli.output import print_json, print_tables
+from corun.cli.waiting import waiting
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -23,12 +24,13 @@ _PAGE = Path(corun.__file__).parent / "resource_pool" / "page" / "dist"
 
 def doctor(as_json: options.AsJson = False) -> None:
     """Look at everything that running models needs, and say how to get what is missing."""
-    found, capabilities, models = session.finish(_examine())
+    with waiting("looking at everything, and trying every browser"):
+        found, capabilities, models = session.finish(_examine())
     ok = all(check["ok"] for check in found if check["required"])
     if as_json:
         print_json({"ok": ok, "checks": found, "capabilities": capabilities, "models": models})
     else:
-        print_tables(_tables(found, ok=ok))
+        print_tables(_tables(found, capabilities, ok=ok))
     raise typer.Exit(0 if ok else 1)
 
 
@@ -69,16 +71,25 @@ def _failed_check(name: str, error: Exception, *, remedy: str) -> checks.Check:
     return checks.check(name, ok=False, required=True, detail=failure_of(error).message, remedy=remedy)
 
 
-def _tables(found: Sequence[checks.Check], *, ok: bool) -> Iterator[RenderableType]:
+def _tables(
+    found: Sequence[checks.Check], capabilities: CapabilityReport | None, *, ok: bool
+) -> Iterator[RenderableType]:
     from rich.table import Table
     from rich.text import Text
 
+    from corun.cli.engine_tables import engine_tables
+
     table = Table("", "", "", show_header=False)
+    engines = [engine["engine"] for engine in capabilities["engines"]] if capabilities is not None else []
     for check in found:
+        if check["name"].removeprefix("browser ") in engines:
+            continue  # the table of engines says more of them
         mark = Text("ok", style="green")
         if not check["ok"]:
             mark = Text("missing", style="bold red") if check["required"] else Text("note", style="yellow")
         remedy = check["remedy"] if check["remedy"] not in check["detail"] else ""
         table.add_row(mark, check["name"], "\n".join(part for part in (check["detail"], remedy) if part))
     yield table
+    if capabilities is not None:
+        yield from engine_tables(capabilities)
     yield Text("models can be run here", "bold green") if ok else Text("models cannot be run here", "bold red")

