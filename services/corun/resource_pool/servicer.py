@@ -21,10 +21,11 @@ from corun.resource_pool.core.engine_choice import preferences_by_type
 from corun.resource_pool.core.events import Event
 from corun.resource_pool.core.plan import Plan, check_plan, check_width
 from corun.resource_pool.event_messages import from_event
-from corun.resource_pool.execution import PlanExecution, PlanOrder
+from corun.resource_pool.execution import PlanExecution
 from corun.resource_pool.inference import Inference, InferOrder, stand_in
 from corun.resource_pool.models import Model, ModelCatalog
 from corun.resource_pool.plan_inputs import Batch, MemberInput, batches_of
+from corun.resource_pool.plan_order import PlanOrder
 from corun.resource_pool.pool import Pool
 from corun.resource_pool.preparation import Preparation
 from corun.resource_pool.profiling import Setting, profile
