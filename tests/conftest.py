@@ -6,10 +6,15 @@ from pathlib import Path
 
 import pytest
 import skimage
+from hypothesis import settings
 
 from corun.plumbing.settings import cache_folder
 from corun.resource_pool.models.sources.moonshine import MOONSHINE_WHEEL
 from corun.resource_pool.models.sources.wheels import WheelStore
+
+# Behaviour is judged here, not speed: the machine may be busy.
+settings.register_profile("corun", deadline=None)
+settings.load_profile("corun")
 
 
 def _picture(name: str) -> bytes:

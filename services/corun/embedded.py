@@ -25,7 +25,7 @@ class StackOptions(TypedDict, total=False):
         host: Interface to listen on; 127.0.0.1.
         port: Port, or 0 (the default) for a free one.
         max_connections: Most browsers at once.
-        models_folder: The user's own models, `<folder>/<name>/model.onnx`.
+        models_folder: The user's own models, `<folder>/<name>/model.onnx` or `encoder.onnx` and `decoder.onnx` there.
         db_path: The validator's DuckDB file.
         state_folder: Where the predictor keeps what it has learnt.
         validation_interval: Every how many executions on a platform are validated.

@@ -36,6 +36,11 @@ class InvalidField(CorunError):
 
     def __init__(self, field: str, problem: str) -> None:
         super().__init__(f"{field}: {problem}", field=field)
+        self.problem = problem
+
+    def inside(self, field: str) -> InvalidField:
+        """The same problem, told of a field inside `field`."""
+        return InvalidField(f"{field}.{self.field}", self.problem)
 
 
 class UnknownModel(CorunError):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import grpc
 import numpy as np
+import numpy.typing as npt
 import pytest
 import soundfile
 
@@ -104,34 +105,51 @@ async def test_a_plan_measures_the_encoder_and_all_steps_of_the_decoder(pool: Re
     assert triple > 2 * single
 
 
-@pytest.mark.parametrize("platform", ["wasm", "webgpu"])
-async def test_a_users_own_encoder_and_decoder_run_as_their_recipe_says(tmp_path: Path, platform: str) -> None:
-    write_parts(tmp_path / "counting", counting_graphs(), manifest=COUNTING_RECIPE)
-    lengths = np.array([10, 20, 20, 20, 20])
-    mask = np.arange(20) < lengths[:, None]
-    # The first is loud behind its end only, the second all along.
-    sound = np.where(mask, 0.0, 1.0) + np.array([[0.0], [1.0], [0.0], [0.0], [1.0]])
-    inputs = {
-        "sound": sound.astype(np.float32),
+# Five recordings of up to twenty samples: the first is loud behind its end only, the second and the last all along.
+LENGTHS = np.array([10, 20, 20, 20, 20])
+LOUD = np.array([[0.0], [1.0], [0.0], [0.0], [1.0]])
+
+
+def counting_inputs() -> dict[str, npt.NDArray[np.generic]]:
+    mask = np.arange(20) < LENGTHS[:, None]
+    return {
+        "sound": (np.where(mask, 0.0, 1.0) + LOUD).astype(np.float32),
         "mask": mask.astype(np.int64),
         "min_tokens": np.array([0, 0, 0, 12, 3], np.int64),
         "max_tokens": np.array([12, 12, 4, 12, 12], np.int64),
     }
+
+
+COUNTED = [
+    [1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 9],
+    [9] * 12,
+    [1, 2, 3, 4, 9, 9, 9, 9, 9, 9, 9, 9],
+    # It may not end before the twelfth: after 8 the likeliest other token is the first of equals.
+    [1, 2, 3, 4, 5, 6, 7, 8, 0, 1, 2, 3],
+    [1, 2, 3, 9, 9, 9, 9, 9, 9, 9, 9, 9],
+]
+
+
+@pytest.mark.parametrize("platform", ["wasm", "webgpu"])
+async def test_a_users_own_encoder_and_decoder_run_as_their_recipe_says(tmp_path: Path, platform: str) -> None:
+    write_parts(tmp_path / "counting", counting_graphs(), manifest=COUNTING_RECIPE)
+    tensors = {name: from_array(name, array) for name, array in counting_inputs().items()}
+    order = messages.InferRequest(model_name="counting", platform=platform_value(platform), engine="chromium")
     async with serve_pool(Settings(max_connections=1, core_count=2, models_folder=tmp_path)) as pool:
-        response = await pool.Infer(
-            messages.InferRequest(
-                model_name="counting",
-                platform=platform_value(platform),
-                tensors=[from_array(name, array) for name, array in inputs.items()],
-            )
+        order.tensors.extend(tensors.values())
+        response = await pool.Infer(order)
+        assert to_arrays(list(response.outputs))["tokens"].tolist() == COUNTED
+
+        share = messages.ShareTensorRequest(
+            tensor=tensors.pop("sound"),
+            producer_model="counting",
+            consumer_models=["counting"],
+            storage_type="webgpu" if platform == "webgpu" else "cpu",
+            engine="chromium",
         )
-    tokens = to_arrays(list(response.outputs))["tokens"]
-    end = [9] * 12
-    assert tokens.tolist() == [
-        [*range(1, 10), 9, 9, 9],
-        end,
-        [1, 2, 3, 4, *end[4:]],
-        # It may not end before the twelfth: after 8 the likeliest other token is the first of equals.
-        [1, 2, 3, 4, 5, 6, 7, 8, 0, 1, 2, 3],
-        [1, 2, 3, 9, *end[4:]],
-    ]
+        await pool.ShareTensor(share)
+        del order.tensors[:]
+        order.tensors.extend(tensors.values())
+        order.shared_inputs.add(input_name="sound", tensor_name="sound")
+        response = await pool.Infer(order)
+        assert to_arrays(list(response.outputs))["tokens"].tolist() == COUNTED

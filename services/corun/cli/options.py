@@ -24,7 +24,7 @@ ModelsFolder = Annotated[
         "--models-folder",
         exists=True,
         file_okay=False,
-        help="Your own models, FOLDER/NAME/model.onnx, for services here.",
+        help="Your own models, FOLDER/NAME/model.onnx or encoder.onnx and decoder.onnx, for services here.",
     ),
 ]
 StateFolder = Annotated[

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from contextlib import suppress
 from typing import Annotated
 
@@ -38,6 +39,7 @@ def resource_pool(
     verbose: options.Verbose = False,
 ) -> None:
     """Holds browsers and models, and runs plans."""
+    os.environ.setdefault("CORUN_RESOURCE_POOL_PROBE_AT_START", "true")
     given = {"max_connections": max_connections, "models_folder": models_folder}
     _serve("resource_pool", verbose=verbose, host=host, port=port, **given)
 

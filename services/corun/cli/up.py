@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from contextlib import suppress
 
 from corun.cli import options, session
@@ -26,6 +27,7 @@ def up(
     from corun.plumbing.logs import configure_logs
 
     configure_logs(verbose=verbose)
+    os.environ.setdefault("CORUN_RESOURCE_POOL_PROBE_AT_START", "true")
     stack: StackOptions = {
         "host": host or "127.0.0.1",
         "port": 50051 if port is None else port,

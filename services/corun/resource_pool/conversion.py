@@ -251,8 +251,7 @@ def about_shared_inputs(error: InvalidField, tensor_count: int) -> InvalidField:
     place = re.match(r"tensors\[(\d+)\]", error.field)
     if place is None or int(place[1]) < tensor_count:
         return error
-    problem = error.message.removeprefix(f"{error.field}: ")
-    return InvalidField(f"shared_inputs[{int(place[1]) - tensor_count}]", problem)
+    return InvalidField(f"shared_inputs[{int(place[1]) - tensor_count}]", error.problem)
 
 
 def from_inferred(inferred: Inferred, results: Sequence[ItemResult], origin: str) -> messages.InferResponse:

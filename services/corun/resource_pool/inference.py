@@ -137,6 +137,8 @@ class Inference:
                 model_sizes=_sizes(order.model),
                 deadline=order.deadline,
             ) as lease:
+                for name in target.in_place.values():
+                    self.sharing.tensors.get(name)  # it may have been released or lost while this one waited
                 ((at,),) = await self.preparation.lanes(lease, needs)
                 return await self._run(order, target, at)
         finally:

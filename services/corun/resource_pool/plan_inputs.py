@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -70,11 +70,10 @@ def batches_of(run: PlannedRun, model: Model, inputs: Mapping[int, MemberInput])
     if without:
         raise InvalidField("inputs", f"models {', '.join(without)} run merged with some that bring inputs: give theirs")
     batches: list[Batch] = []
-    for shares, tensors, from_items in _encoded(model, given):
-        model.check_inputs(tensors)
-        slot = f"{model.name}:{'+'.join(str(share.member) for share in shares)}:{len(batches)}"
-        count = sum(share.item_count for share in shares)
-        batches.append(Batch(slot, count, tuple(shares), tensors, from_items))
+    for part in [*_of_items(model, given), *_of_tensors(model, given)]:
+        count = sum(share.item_count for share in part.shares)
+        slot = f"{model.name}:{'+'.join(str(share.member) for share in part.shares)}:{len(batches)}"
+        batches.append(Batch(slot, count, part.shares, part.tensors, part.from_items))
     total = sum(batch.item_count for batch in batches)
     if total != run.batch_size:
         place = next(iter(given.values())).place
@@ -111,41 +110,73 @@ def _samples(run: PlannedRun, model: Model) -> tuple[Batch, ...]:
     return (Batch(f"{model.name}:{fixed}", fixed),) * (run.batch_size // fixed)
 
 
-def _encoded(model: Model, given: Mapping[int, MemberInput]) -> list[tuple[list[Share], Mapping[str, Array], bool]]:
-    from_items = [(member, item) for member, each in given.items() for item in each.items]
-    found: list[tuple[list[Share], Mapping[str, Array], bool]] = []
-    if from_items and model.batches_items:
-        shares = [Share(member, len(each.items)) for member, each in given.items() if each.items]
-        found.append((shares, model.encode([item for _, item in from_items]), True))
-    elif from_items:
-        found += [([Share(member, 1)], model.encode([item]), True) for member, item in from_items]
-    tensors = [(member, each.tensors) for member, each in given.items() if each.tensors is not None]
-    if model.batches_items:
-        found += [(shares, merged, False) for shares, merged in _merged(model, tensors)]
-    else:
-        found += [([Share(member, _item_count(model, each))], each, False) for member, each in tensors]
-    return found
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Inputs of one inference, and whose items they are."""
+
+    shares: tuple[Share, ...]
+    tensors: Mapping[str, Array]
+    from_items: bool
 
 
-def _merged(
-    model: Model, given: Sequence[tuple[int, Mapping[str, Array]]]
-) -> list[tuple[list[Share], dict[str, Array]]]:
-    """Neighbours whose inputs have the same shape but for the batch, joined."""
-    merged = []
-    for _, group in itertools.groupby(given, key=lambda each: _trailing_shapes(each[1])):
+def _of_items(model: Model, given: Mapping[int, MemberInput]) -> Iterator[_Part]:
+    """All items in one inference where the graph takes any number, else as many in each as it does take."""
+    items = [(member, item) for member, each in given.items() for item in each.items]
+    size = max(1, len(items)) if model.batches_items else model.fixed_batch or 1
+    for start in range(0, len(items), size):
+        some = items[start : start + size]
+        shares = tuple(
+            Share(member, len(list(own))) for member, own in itertools.groupby(some, key=lambda each: each[0])
+        )
+        try:
+            tensors = model.encode([item for _, item in some])
+            model.check_inputs(tensors)
+        except InvalidField as error:
+            raise _blamed(model, given, shares, error) from error
+        yield _Part(shares, tensors, from_items=True)
+
+
+def _blamed(
+    model: Model, given: Mapping[int, MemberInput], shares: Sequence[Share], error: InvalidField
+) -> InvalidField:
+    """The error told of the member that it comes from: the first whose items fail by themselves."""
+    for share in shares:
+        try:
+            model.encode(given[share.member].items)
+        except InvalidField as own:
+            return own.inside(f"inputs[{given[share.member].place}]")
+    return error.inside(f"inputs[{given[shares[0].member].place}]")
+
+
+def _of_tensors(model: Model, given: Mapping[int, MemberInput]) -> Iterator[_Part]:
+    """Neighbours whose inputs can be stacked are one inference."""
+    brought = [(member, each.place, each.tensors) for member, each in given.items() if each.tensors is not None]
+    for _, place, tensors in brought:
+        try:
+            model.check_inputs(tensors)
+        except InvalidField as error:
+            raise error.inside(f"inputs[{place}]") from error
+    if not _stacks(model):
+        yield from (
+            _Part((Share(member, _item_count(model, own)),), own, from_items=False) for member, _, own in brought
+        )
+        return
+    for _, group in itertools.groupby(brought, key=lambda each: _trailing_shapes(each[2])):
         members = list(group)
-        shares = [Share(member, _item_count(model, tensors)) for member, tensors in members]
-        names = members[0][1]
-        merged.append((shares, {name: np.concatenate([each[name] for _, each in members]) for name in names}))
-    return merged
+        shares = tuple(Share(member, _item_count(model, tensors)) for member, _, tensors in members)
+        merged = {name: np.concatenate([each[name] for _, _, each in members]) for name in members[0][2]}
+        yield _Part(shares, merged, from_items=False)
 
 
-def _trailing_shapes(tensors: Mapping[str, Array]) -> tuple[tuple[str, str, tuple[int, ...]], ...]:
-    return tuple(sorted((name, array.dtype.name, array.shape[1:]) for name, array in tensors.items()))
+def _stacks(model: Model) -> bool:
+    """True where items lie along the first axis of every input."""
+    leading = {spec.shape[0] if spec.shape else None for spec in model.inputs}
+    return model.batches_items and len(leading) == 1
+
+
+def _trailing_shapes(tensors: Mapping[str, Array]) -> tuple[tuple[str, tuple[int, ...]], ...]:
+    return tuple(sorted((name, array.shape[1:]) for name, array in tensors.items()))
 
 
 def _item_count(model: Model, tensors: Mapping[str, Array]) -> int:
-    first = tensors.get(model.inputs[0].name)
-    if first is None or not first.ndim:
-        return 1
-    return len(first) if model.batches_items else 1
+    return len(tensors[model.inputs[0].name]) if model.batches_items else model.fixed_batch or 1

@@ -7,7 +7,7 @@ import itertools
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Coroutine, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import structlog
@@ -180,7 +180,7 @@ class Pool:
                 raise LeaseEnded(lease.term.lease_id, lease.term.ended) from error
             raise
         finally:
-            await asyncio.shield(self._release(lease))
+            await self._given_back(lease)
 
     async def _granted(
         self,
@@ -198,6 +198,8 @@ class Pool:
                 f"{len(needs)} browsers at once are wanted ({engines}); the pool may have "
                 f"{self.limits.max_connections}: raise max_connections or prefer fewer",
             )
+        if self._closing:
+            raise BrowserLost("the pool is closing")
         now = time.monotonic()
         limit = min(deadline, now + self.limits.queue_timeout_seconds)
         request = Request(next(self._numbers), needs, exclusive, limit, sizes)
@@ -210,7 +212,7 @@ class Pool:
         except asyncio.CancelledError:
             future = waiting.future
             if future.done() and not future.cancelled() and future.exception() is None:
-                await asyncio.shield(self._release(future.result()))  # granted in the moment of cancellation
+                await self._given_back(future.result())  # granted in the moment of cancellation
             raise
         finally:
             if self._queue.pop(request.number, None) is not None:
@@ -267,7 +269,7 @@ class Pool:
             own = waiting.since + self.limits.queue_timeout_seconds <= waiting.request.deadline
             self._answer(number, self._full(waited) if own else QueueDeadline(waited))
         for number in decisions.gone:
-            self._answer(number, BrowserLost("the connection that was asked for is no more"))
+            self._answer(number, BrowserLost("the connection that was asked for, or its lane, is no more"))
         for grant in decisions.grants:
             self._answer(grant.request, self._grant(self._queue[grant.request], grant.seats))
         for opening in decisions.openings:
@@ -317,7 +319,8 @@ class Pool:
             if not lease.term.ended and lease.term.has_expired(now):
                 lease.term.ended = f"its holder did nothing for {self.limits.lease_ttl_seconds:g} s"
                 for connection in lease.connections:
-                    connection.lose(f"{lease.term.lease_id} ended: {lease.term.ended}")
+                    # Whoever comes back after so long may still reach into the browser, so nobody else gets it.
+                    self._replace(connection, f"{lease.term.lease_id} ended: {lease.term.ended}")
 
     def warm_up(self, engine: str) -> None:
         """Starts a browser that nobody has asked for yet, if there is room for one."""
@@ -331,34 +334,44 @@ class Pool:
         connection = self._starter.connection(ENGINES[opening.engine])
         connection.on_lost = self._on_lost
         connection.on_lane_gone = self.tensors.lose_lane
+        connection.on_late_result = self._note_late_result
         self._connections[connection.connection_id] = connection
         self.feed.note(f"{connection.connection_id} is starting ({opening.engine})")
         self._spawn(self._start(connection, opening.request, ending))
 
     async def _start(self, connection: Connection, request: int, ending: asyncio.Task[None] | None) -> None:
+        problem: CorunError | None = None
         try:
             if ending is not None:
                 await asyncio.shield(ending)
             await self._starter.open(connection)
-            connection.become(ConnectionState.READY)
         except CorunError as error:
-            if not isinstance(error, PlatformUnavailable):
-                self.health.note_failure(connection.engine.name, str(error))
-            self._discard(connection, str(error))
-            if request in self._queue:
-                self._answer(request, error)
-        except ValueError:  # given up between its start and now, when there may have been no process to end
-            await connection.close()
-        else:
+            problem = error
+        given_up = connection.connection_id not in self._connections
+        if problem is not None:
+            self._note_failed_start(connection, request, problem)
+        elif not given_up:
+            connection.become(ConnectionState.READY)
             self.feed.note(f"{connection.connection_id} is ready")
         self._settle()
+        if given_up:
+            await connection.close()  # when it was closed before there may have been no process to end
+
+    def _note_failed_start(self, connection: Connection, request: int, problem: CorunError) -> None:
+        self._discard(connection, str(problem))
+        if not isinstance(problem, PlatformUnavailable) and not self._closing:
+            self.health.note_failure(connection.engine.name, str(problem))
+        if request in self._queue:
+            self._answer(request, problem)
+
+    async def _given_back(self, lease: Lease) -> None:
+        """Waits until the lease is released, which goes on if the caller cannot wait so long."""
+        await asyncio.shield(self._spawn(self._release(lease)))
 
     async def _release(self, lease: Lease) -> None:
-        if self._leases.pop(lease.term.lease_id, None) is None:
-            return
         self._lease_seconds.append(time.monotonic() - lease.term.granted_at)
-        for connection in lease.connections:
-            await self._take_back(connection)
+        await asyncio.gather(*(self._take_back(connection) for connection in lease.connections))
+        del self._leases[lease.term.lease_id]
         self.feed.note(f"{lease.term.lease_id} was given back")
         for connection_id in evictions(
             [connection.view() for connection in self.connections], budget_mb=self.limits.memory_budget_mb
@@ -368,18 +381,15 @@ class Pool:
 
     async def _take_back(self, connection: Connection) -> None:
         connection.last_used = time.monotonic()
-        with suppress(BrowserLost):
-            for lane in [lane for lane in connection.lanes.values() if lane.spent]:
-                self.late_result_count += lane.late_result_count
-                await connection.close_lane(lane.lane_id, cause=lane.lost_cause or "its last run was given up")
+        for lane in [lane for lane in connection.lanes.values() if lane.spent]:
+            await connection.close_lane(lane.lane_id, cause="its last run failed or was given up")
         if connection.state is not ConnectionState.LEASED:
             return
         worn = self.limits.recycling.applies(run_count=connection.run_count, memory_mb=connection.memory_mb)
         if connection.suspect or (worn and not connection.view().pinned):
             connection.become(ConnectionState.DRAINING)
             self.recycled_count += 1
-            self._discard(connection, "it was recycled" if worn else "it is suspect")
-            self.warm_up(connection.engine.name)
+            self._replace(connection, "it was recycled" if worn else "it is suspect")
         else:
             connection.become(ConnectionState.READY)
 
@@ -398,11 +408,20 @@ class Pool:
                 self.warm_up(engine)
             asyncio.get_running_loop().call_soon(self._settle)
 
+    def _note_late_result(self) -> None:
+        self.late_result_count += 1
+
+    def _replace(self, connection: Connection, cause: str) -> None:
+        """Closes a browser and starts another of its kind."""
+        if self._discard(connection, cause) is not None:
+            self.warm_up(connection.engine.name)
+
     def _discard(self, connection: Connection, cause: str) -> asyncio.Task[None] | None:
         """Gives the place to another browser at once; ending this one's processes may take its time."""
         if self._connections.pop(connection.connection_id, None) is None:
             return None
         connection.become(ConnectionState.CLOSED)
+        connection.retire(cause)
         self.feed.note(f"{connection.connection_id} is closed: {cause}")
         return self._spawn(connection.close())
 

@@ -9,9 +9,10 @@ from corun.resource_pool.capabilities import Capabilities
 from corun.resource_pool.core.engine_choice import Fallback
 from corun.resource_pool.core.events import Event, Measured, ModelLoaded
 from corun.resource_pool.core.plan import Plan, PlannedRun
-from corun.resource_pool.execution import PlanExecution, PlanOrder
+from corun.resource_pool.execution import PlanExecution
 from corun.resource_pool.models import Model
 from corun.resource_pool.plan_inputs import batches_of
+from corun.resource_pool.plan_order import PlanOrder
 from corun.resource_pool.pool import Pool
 from corun.resource_pool.preparation import Preparation
 

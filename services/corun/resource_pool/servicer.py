@@ -21,10 +21,11 @@ from corun.resource_pool.core.engine_choice import preferences_by_type
 from corun.resource_pool.core.events import Event
 from corun.resource_pool.core.plan import Plan, check_plan, check_width
 from corun.resource_pool.event_messages import from_event
-from corun.resource_pool.execution import PlanExecution, PlanOrder
+from corun.resource_pool.execution import PlanExecution
 from corun.resource_pool.inference import Inference, InferOrder, stand_in
 from corun.resource_pool.models import Model, ModelCatalog
 from corun.resource_pool.plan_inputs import Batch, MemberInput, batches_of
+from corun.resource_pool.plan_order import PlanOrder
 from corun.resource_pool.pool import Pool
 from corun.resource_pool.preparation import Preparation
 from corun.resource_pool.profiling import Setting, profile
@@ -262,13 +263,16 @@ def _batches(
 ) -> dict[tuple[int, int], tuple[Batch, ...]]:
     """The inferences of every run of the plan, by stage and index."""
     by_member: dict[int, MemberInput] = {}
-    names = {member: (run.model_name) for stage in plan.stages for run in stage for member in run.members}
+    names = {member: run.model_name for stage in plan.stages for run in stage for member in run.members}
     for place, each in enumerate(inputs):
         if each.member in by_member or each.member not in names:
             problem = "is given twice" if each.member in by_member else "is no member of the plan"
             raise InvalidField(f"inputs[{place}].member", f"{each.member} {problem}")
         accepts = models[names[each.member]].accepts
-        items, tensors = conversion.to_arrays_or_items(each.items, each.tensors, accepts)
+        try:
+            items, tensors = conversion.to_arrays_or_items(each.items, each.tensors, accepts)
+        except InvalidField as error:
+            raise error.inside(f"inputs[{place}]") from error
         by_member[each.member] = MemberInput(place, items, tensors or None)
     return {
         (number, index): batches_of(run, models[run.model_name], by_member)

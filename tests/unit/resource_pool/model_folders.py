@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -44,6 +45,30 @@ def write_tiny_bert(folder: Path, *, seed: int = 0, manifest: str = "") -> Path:
     if manifest:
         (folder / "model.toml").write_text(manifest, encoding="utf-8")
     return folder
+
+
+def write_word_tokenizer(folder: Path) -> None:
+    """Splits at spaces; one to nine are ids 1 to 9."""
+    words = ["[PAD]", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
+    told: dict[str, object] = {
+        "version": "1.0",
+        "truncation": None,
+        "padding": {
+            "strategy": {"Fixed": 50},
+            "direction": "Right",
+            "pad_to_multiple_of": None,
+            "pad_id": 0,
+            "pad_type_id": 0,
+            "pad_token": "[PAD]",
+        },
+        "added_tokens": [],
+        "normalizer": None,
+        "pre_tokenizer": {"type": "WhitespaceSplit"},
+        "post_processor": None,
+        "decoder": None,
+        "model": {"type": "WordLevel", "vocab": {w: i for i, w in enumerate(words)}, "unk_token": "[PAD]"},
+    }
+    (folder / "tokenizer.json").write_text(json.dumps(told), encoding="utf-8")
 
 
 def write_graph(folder: Path, model: onnx.ModelProto, *, manifest: str = "") -> Path:

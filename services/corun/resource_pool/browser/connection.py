@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,11 +14,12 @@ import structlog
 from playwright.async_api import Browser, Page, Playwright
 
 from corun.errors import BrowserLost, StepTimedOut
-from corun.resource_pool.browser import processes
+from corun.resource_pool.browser import processes, scratch
 from corun.resource_pool.browser.engines import Engine
 from corun.resource_pool.browser.lane import Lane
 from corun.resource_pool.browser.launching import LaunchOrder, launch
 from corun.resource_pool.browser.page_server import PageServer
+from corun.resource_pool.browser.pulse import watch_pulse
 from corun.resource_pool.core.connection_state import ConnectionState, follow
 from corun.resource_pool.core.placement import ConnectionView, LaneView
 
@@ -26,28 +27,29 @@ _log = structlog.get_logger(__name__)
 
 _OPEN_SECONDS = 30.0
 _CLOSE_SECONDS = 5.0
+_DEATH_SECONDS = 5.0
 _PAGE_CALL_SECONDS = 10.0
 _LANE_READY_SECONDS = 60.0
 _SETTLED_CHANGE = 0.02
 _SETTLE_SECONDS = 2.0
 _SETTLE_PAUSE_SECONDS = 0.25
 _SAID_CHARACTERS = 300
-_BEAT_SECONDS = 1.0
-_MISSED_BEATS = 5
 
 
 class Connection:
     """A browser process tree, its one page, and the lanes in that page.
 
     Whoever holds the lease may open and close lanes; nobody else touches them. When the browser is lost,
-    every lane fails at once with BrowserLost and `on_lost` is called, once. A browser that does not answer five
-    times in a row, a second apart, is lost.
+    every lane fails at once with BrowserLost and `on_lost` is called, once. A browser that stops answering is lost.
 
     Attributes:
         epoch: Number of the newest lease; results of older ones are thrown away.
         run_count: Runs carried out.
         memory_mb: Size when it was last weighed.
         suspect: True when something in it does not work any more; it is not given to anybody else then.
+        on_lost: Called once, when it is lost.
+        on_lane_gone: Called with each lane that is lost or closed, and why.
+        on_late_result: Called when a lane gave an answer that nobody is entitled to any more.
     """
 
     def __init__(self, *, connection_id: str, engine: Engine, pool_id: str, pages: PageServer) -> None:
@@ -65,6 +67,7 @@ class Connection:
         self.lanes: dict[str, Lane] = {}
         self.on_lost: Callable[[Connection], None] = lambda _connection: None
         self.on_lane_gone: Callable[[str, str], None] = lambda _lane_id, _cause: None
+        self.on_late_result: Callable[[], None] = lambda: None
         self.lost_cause: str | None = None
         self._pool_id = pool_id
         self._pages = pages
@@ -72,8 +75,8 @@ class Connection:
         self._browser: Browser | None = None
         self._page: Page | None = None
         self._main: psutil.Process | None = None
-        self._family: list[psutil.Process] = []
-        self._pulse: asyncio.Task[None] | None = None
+        self._scratch: Path | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
         self._closing = False
 
     def __repr__(self) -> str:
@@ -109,29 +112,46 @@ class Connection:
             BrowserLost: it did not start; the message has its reason.
             StepTimedOut
         """
-        mark = processes.mark(self._pool_id, self.connection_id)
-        order = LaunchOrder(self.engine, executable, mark, page_port=self._pages.port, deny_port=deny_port)
+        self._scratch = scratch.make_folder(self._pool_id, self.connection_id)
+        order = LaunchOrder(
+            engine=self.engine,
+            executable=executable,
+            mark=self._mark,
+            page_port=self._pages.port,
+            deny_port=deny_port,
+            scratch=self._scratch,
+        )
         try:
             async with asyncio.timeout(_OPEN_SECONDS):
-                await self._launch(playwright, order)
+                self._page = await self._launch(playwright, order)
                 await self._weigh_idle()
         except TimeoutError as error:
             raise StepTimedOut(f"starting {self.engine.name}", _OPEN_SECONDS) from error
         except Exception as error:  # Playwright raises bare exceptions when its driver is gone
             said = " ".join(str(error).partition("Call log:")[0].split())[:_SAID_CHARACTERS]
             raise BrowserLost(f"{self.engine.name} did not start: {said}") from error
-        self._pulse = asyncio.create_task(self._watch_pulse())
+        self._spawn(watch_pulse(self._page, self.lose))
 
-    async def _launch(self, playwright: Playwright, order: LaunchOrder) -> None:
+    async def _launch(self, playwright: Playwright, order: LaunchOrder) -> Page:
         self._browser, context = await launch(playwright, order)
         self._browser.on("disconnected", lambda _browser: self.lose("the browser ended"))
         self.version = self._browser.version
-        self._main = await asyncio.to_thread(processes.find_main, self._pool_id, self.connection_id)
-        self._page = await context.new_page()
-        self._page.on("crash", lambda _page: self.lose("the page crashed"))
-        self._page.on("console", lambda message: _log.info("page", said=message.text, connection=self.connection_id))
-        await self._page.goto(self._pages.page_url)
-        await self._page.wait_for_function("globalThis.corun !== undefined")
+        await asyncio.to_thread(self._find_main)
+        page = await context.new_page()
+        page.on("crash", lambda _page: self.lose("the page crashed"))
+        page.on("console", lambda message: _log.info("page", said=message.text, connection=self.connection_id))
+        await page.goto(self._pages.page_url)
+        await page.wait_for_function("globalThis.corun !== undefined")
+        return page
+
+    @property
+    def _mark(self) -> str:
+        return processes.mark(self._pool_id, self.connection_id)
+
+    def _find_main(self) -> None:
+        self._main = processes.find_main(self._mark)
+        if self._main is not None and self._scratch is not None:
+            scratch.note_profile(self._scratch, self._main)
 
     async def _weigh_idle(self) -> None:
         """Waits until the size stands still, or long enough, and keeps it."""
@@ -146,37 +166,10 @@ class Connection:
 
     async def weigh(self) -> float:
         """Proportional set size of the browser's processes now, in megabytes."""
-        self.memory_mb = await asyncio.to_thread(self._weigh)
+        if self._main is not None:
+            size = await asyncio.to_thread(processes.family_size, self._main)
+            self.memory_mb = size / 1_000_000
         return self.memory_mb
-
-    def _weigh(self) -> float:
-        if self._main is None:
-            return 0.0
-        self._family = processes.tree(self._main) or self._family
-        return processes.proportional_set_size(each.pid for each in self._family) / 1_000_000
-
-    async def _watch_pulse(self) -> None:
-        """Loses a browser that stopped answering. Beats are counted, not seconds: a pool that was itself held up for
-        a while must not take it out on its browsers."""
-        missed = 0
-        beat: asyncio.Future[object] | None = None
-        try:
-            while self._page is not None and self.lost_cause is None:
-                beat = beat or asyncio.ensure_future(self._page.evaluate("0"))
-                await asyncio.wait({beat}, timeout=_BEAT_SECONDS)
-                if not beat.done():
-                    missed += 1
-                    if missed >= _MISSED_BEATS:
-                        self.lose(f"it did not answer for {_MISSED_BEATS * _BEAT_SECONDS:g} s")
-                    continue
-                if beat.exception() is not None:
-                    self.lose(f"its page cannot be reached: {beat.exception()}")
-                missed, beat = 0, None
-                await asyncio.sleep(_BEAT_SECONDS)
-        finally:
-            if beat is not None:
-                beat.cancel()
-                beat.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
 
     async def open_lane(self, *, platform: str, width: int) -> Lane:
         """Starts a worker with its own runtime and waits until it is up.
@@ -185,10 +178,7 @@ class Connection:
             LaneFailed: the runtime cannot come up.
             BrowserLost, StepTimedOut
         """
-        lane = Lane(lane_id=f"{self.connection_id}-{next(self._lane_numbers)}", platform=platform, width=width)
-        lane.epoch = self.epoch
-        self._pages.expect_lane(lane)
-        self.lanes[lane.lane_id] = lane
+        lane = self._new_lane(platform, width)
         try:
             options = {"lane": lane.lane_id, "platform": platform, "width": width}
             await self._call("options => corun.openLane(options)", options)
@@ -198,16 +188,32 @@ class Connection:
             raise
         return lane
 
+    def _new_lane(self, platform: str, width: int) -> Lane:
+        lane = Lane(lane_id=f"{self.connection_id}-{next(self._lane_numbers)}", platform=platform, width=width)
+        lane.epoch = self.epoch
+        lane.on_lost = self._on_lane_lost
+        lane.on_late_result = self.on_late_result
+        self.lanes[lane.lane_id] = lane
+        self._pages.expect_lane(lane)
+        return lane
+
+    def _on_lane_lost(self, lane: Lane) -> None:
+        """Strikes a lane off, however it went; its worker goes too, unless the whole browser does."""
+        self._pages.forget_lane(lane.lane_id)
+        self.on_lane_gone(lane.lane_id, lane.lost_cause)
+        if self.lanes.pop(lane.lane_id, None) is not None and self.lost_cause is None and not self._closing:
+            self._spawn(self._end_worker(lane.lane_id))
+
     async def close_lane(self, lane_id: str, *, cause: str = "the lane was closed") -> None:
         """Ends a lane and gives its memory back. Idempotent; a browser that is gone is no error."""
         lane = self.lanes.pop(lane_id, None)
-        if lane is None:
-            return
-        self._pages.forget_lane(lane_id)
+        if lane is not None:
+            lane.lose(cause)
+            await self._end_worker(lane_id)
+
+    async def _end_worker(self, lane_id: str) -> None:
         with suppress(BrowserLost):
             await self._call("lane => corun.closeLane(lane)", lane_id)
-        lane.lose(cause)
-        self.on_lane_gone(lane_id, cause)
 
     async def _call(self, script: str, argument: object) -> None:
         if self._page is None or self.lost_cause is not None:
@@ -253,29 +259,43 @@ class Connection:
 
     def lose(self, cause: str) -> None:
         """Gives the browser up: everything that waits for it fails now. Only the first cause counts."""
-        if self.lost_cause is not None or self._closing:
-            return
-        self.lost_cause = cause
-        for lane in self.lanes.values():
+        if self.lost_cause is None and not self._closing:
+            self.lost_cause = cause
+            self._lose_lanes(cause)
+            self.on_lost(self)
+
+    def _lose_lanes(self, cause: str) -> None:
+        for lane in list(self.lanes.values()):
             lane.lose(cause)
-        self.on_lost(self)
+
+    def retire(self, cause: str) -> None:
+        """Lets go of the lanes of a browser that is to be closed; it cannot be lost any more. Idempotent."""
+        self._closing = True
+        self._lose_lanes(self.lost_cause or cause)
 
     async def close(self) -> None:
         """Closes the browser, kindly if it may still answer and by force in any case. Idempotent."""
-        self._closing = True
-        if self._pulse is not None:
-            self._pulse.cancel()
-        for lane in self.lanes.values():
-            self._pages.forget_lane(lane.lane_id)
-            lane.lose(self.lost_cause or "the browser was closed")
-            self.on_lane_gone(lane.lane_id, self.lost_cause or "the browser was closed")
-        self.lanes.clear()
+        self.retire("the browser was closed")
+        for task in self._tasks:
+            task.cancel()
+        await self._end_browser()
+
+    async def _end_browser(self) -> None:
         if self._main is None:  # starting was cut short
-            self._main = await asyncio.to_thread(processes.find_main, self._pool_id, self.connection_id)
-        # Listed while the main process lives: what it leaves behind has another parent then.
-        family = await asyncio.to_thread(processes.tree, self._main) if self._main else []
+            await asyncio.to_thread(self._find_main)
         if self._browser is not None and self.lost_cause is None:
             with suppress(Exception):  # what cannot be closed kindly is killed below
                 async with asyncio.timeout(_CLOSE_SECONDS):
                     await self._browser.close()
-        await asyncio.to_thread(processes.kill, [*family, *self._family])
+        await asyncio.to_thread(self._clean_up)
+
+    def _clean_up(self) -> None:
+        if self._main is not None and (left := processes.end(self._main, within_seconds=_DEATH_SECONDS)):
+            _log.error("processes of a browser cannot be ended", processes=[process.pid for process in left])
+        if self._scratch is not None:
+            scratch.remove(self._scratch)
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

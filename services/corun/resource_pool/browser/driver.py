@@ -65,7 +65,7 @@ class Driver:
                 async with asyncio.timeout(_STOP_SECONDS):
                     await playwright.stop()
         if process is not None:
-            processes.kill(processes.tree(process))
+            processes.kill([process])
 
 
 def _drivers() -> list[psutil.Process]:

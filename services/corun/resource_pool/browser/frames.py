@@ -78,10 +78,14 @@ class FrameReader:
             if self._waiting:
                 assert self._frame is not None
                 entry = self._waiting.pop(0)
+                if len(message) != entry["length"]:
+                    raise ValueError(
+                        f"{len(message)} bytes came for tensor {entry['name']!r}; announced: {entry['length']}"
+                    )
                 self._frame.tensors[entry["name"]] = _view(message, entry, 0)
             else:
                 self._begin(message)
-        except (KeyError, TypeError, AttributeError, UnicodeDecodeError) as error:
+        except (KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
             raise ValueError(f"not a frame: {error!r}") from error
         return self._frame if not self._waiting else None
 
@@ -98,9 +102,10 @@ class FrameReader:
 def _view(message: bytes, entry: Mapping[str, Any], offset: int) -> Array:
     if entry["type"] not in TENSOR_TYPES:
         raise ValueError(f"tensors of type {entry['type']!r} do not cross the page boundary")
-    dtype = np.dtype(entry["type"])
-    flat = np.frombuffer(message, dtype=dtype, count=entry["length"] // dtype.itemsize, offset=offset)
-    return flat.reshape(entry["shape"])
+    tensor: Array = np.ndarray(entry["shape"], entry["type"], message, offset)
+    if tensor.nbytes != entry["length"]:
+        raise ValueError(f"tensor {entry['name']!r} of shape {entry['shape']} does not take {entry['length']} bytes")
+    return tensor
 
 
 def _aligned(length: int) -> int:

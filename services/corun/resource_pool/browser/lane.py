@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -60,7 +60,9 @@ class RunReply:
 
 @dataclass(frozen=True, slots=True)
 class _Waiting:
-    epoch: int
+    """A request that was not answered yet; `epoch` is that of its lease, None where it was made outside of any."""
+
+    epoch: int | None
     reply: asyncio.Future[tuple[Frame, float]]
 
 
@@ -77,7 +79,8 @@ class Lane:
         model_names: Models loaded in it; `model_bytes` is the size of their files.
         tensor_names: Shared tensors that lie in it.
         wasm_bytes: Size of its WebAssembly memory when it last answered.
-        late_result_count: Answers that came when nobody was entitled to them any more.
+        on_lost: Called once, when it is lost.
+        on_late_result: Called when an answer came that nobody is entitled to any more.
         slots: Names of the inputs that lie in it; `warm_slots` are those that were run.
     """
 
@@ -93,7 +96,8 @@ class Lane:
         self.software_adapter = False
         self.failed = False
         self.wasm_bytes = 0
-        self.late_result_count = 0
+        self.on_lost: Callable[[Lane], None] = lambda _lane: None
+        self.on_late_result: Callable[[], None] = lambda: None
         self.slots: set[str] = set()
         self.warm_slots: set[str] = set()
         self._socket: web.WebSocketResponse | None = None
@@ -101,7 +105,7 @@ class Lane:
         self._numbers = itertools.count(1)
         self._hello: asyncio.Future[Frame] = asyncio.get_running_loop().create_future()
         self._waiting: dict[int, _Waiting] = {}
-        self._unanswered: set[int] = set()
+        self._given_up = False
         self._lost: BrowserLost | None = None
 
     @property
@@ -111,16 +115,16 @@ class Lane:
 
     @property
     def spent(self) -> bool:
-        """True when nobody should use the lane again: it is gone, it is still at work for someone who left, or its
-        runtime failed, which can leave its memory in any state."""
-        return self._lost is not None or bool(self._unanswered) or self.failed
+        """True when nobody should use the lane again: it is gone, someone left before the answer and nobody knows
+        what it did for him, or its runtime failed, which can leave its memory in any state."""
+        return self._lost is not None or self._given_up or self.failed
 
     def begin_epoch(self, epoch: int) -> None:
         """From now on requests belong to another lease; whoever still waits from before gets nothing."""
         self.epoch = epoch
         for waiting in self._waiting.values():
-            if waiting.epoch != epoch and not waiting.reply.done():
-                waiting.reply.set_exception(BrowserLost("the lease ended"))
+            if waiting.epoch not in {None, epoch}:
+                _fail(waiting.reply, BrowserLost("the lease ended"))
 
     async def attach(self, socket: web.WebSocketResponse) -> None:
         """Reads the worker's socket until it closes. Called once, by the server that accepted it."""
@@ -147,24 +151,22 @@ class Lane:
             if not self._hello.done():
                 self._hello.set_result(frame)
         elif isinstance(number, int):
-            self._unanswered.discard(number)
             waiting = self._waiting.pop(number, None)
-            if waiting is None or waiting.reply.done() or frame.header.get("epoch") != self.epoch:
-                self.late_result_count += 1
-            else:
+            if waiting is not None and not waiting.reply.done():
                 waiting.reply.set_result((frame, arrived_at))
+            elif waiting is None or waiting.epoch is not None:
+                self.on_late_result()
 
     def lose(self, cause: str) -> None:
         """Fails everything that waits for this lane, now and later. Idempotent."""
         if self._lost is not None:
             return
         self._lost = BrowserLost(cause)
-        futures: list[asyncio.Future[Any]] = [self._hello, *(each.reply for each in self._waiting.values())]
-        for future in futures:
-            if not future.done():
-                future.set_exception(self._lost)
-                future.exception()  # retrieved: nobody has to wait for it
+        _fail(self._hello, self._lost)
+        for waiting in self._waiting.values():
+            _fail(waiting.reply, self._lost)
         self._waiting.clear()
+        self.on_lost(self)
 
     async def ready(self, *, timeout: float) -> None:
         """Waits until the runtime in the worker is up, and learns its adapter.
@@ -266,13 +268,13 @@ class Lane:
         return _kept(frame.header["kept"][0])
 
     async def read(self, name: str, *, timeout: float) -> Array:
-        """The elements of a shared tensor."""
-        frame, _ = await self._request({"op": "read", "name": name}, {}, timeout=timeout)
+        """The elements of a shared tensor, also for those who do not lease the lane."""
+        frame, _ = await self._request({"op": "read", "name": name}, {}, timeout=timeout, leased=False)
         return frame.tensors[name]
 
     async def free(self, name: str, *, timeout: float) -> None:
-        """Lets go of a shared tensor. Idempotent."""
-        await self._request({"op": "free", "name": name}, {}, timeout=timeout)
+        """Lets go of a shared tensor, also for those who do not lease the lane. Idempotent."""
+        await self._request({"op": "free", "name": name}, {}, timeout=timeout, leased=False)
 
     async def echo(self, tensors: Mapping[str, Array], *, timeout: float) -> dict[str, Array]:
         """Sends tensors there and back."""
@@ -280,23 +282,25 @@ class Lane:
         return frame.tensors
 
     async def _request(
-        self, header: dict[str, Any], tensors: Mapping[str, Array], *, timeout: float
+        self, header: dict[str, Any], tensors: Mapping[str, Array], *, timeout: float, leased: bool = True
     ) -> tuple[Frame, float]:
         if self._lost is not None:
             raise self._lost
         number = next(self._numbers)
-        waiting = _Waiting(self.epoch, asyncio.get_running_loop().create_future())
+        waiting = _Waiting(self.epoch if leased else None, asyncio.get_running_loop().create_future())
         self._waiting[number] = waiting
-        # Only an answer strikes it off: after a timeout or a cancellation the worker may still be computing.
-        self._unanswered.add(number)
+        answered = False
         try:
-            message = {**header, "id": number, "epoch": self.epoch}
+            message = {**header, "id": number}
             await self._bounded(self._send(message, tensors), step="sending", timeout=timeout)
             frame, arrived_at = await self._bounded(waiting.reply, step=f"{header['op']} in a lane", timeout=timeout)
+            answered = True
         except ConnectionError as error:
             raise self._lost or BrowserLost("a lane's connection broke") from error
         finally:
-            self._waiting.pop(number, None)
+            # After a timeout or a cancellation the worker may still be computing, or have done what nobody noted.
+            self._given_up = self._given_up or (leased and not answered)
+            waiting.reply.cancel()  # an answer that is still to come finds that nobody waits
         if "error" in frame.header:
             self.failed = self.failed or not frame.header.get("refused", False)
             raise LaneFailed(frame.header["error"])
@@ -320,6 +324,12 @@ class Lane:
                 return await awaitable
         except TimeoutError as error:
             raise StepTimedOut(step, timeout) from error
+
+
+def _fail(future: asyncio.Future[Any], error: Exception) -> None:
+    if not future.done():
+        future.set_exception(error)
+        future.exception()  # retrieved: nobody has to wait for it
 
 
 def _kept(entry: Mapping[str, Any]) -> KeptTensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,6 +59,7 @@ class LaunchOrder:
         mark: An argument that marks its process as the pool's.
         page_port: Port of the pool's own pages, the only place it may reach.
         deny_port: Port of the proxy that refuses everything else.
+        scratch: Folder for its temporary files.
     """
 
     engine: Engine
@@ -65,6 +67,7 @@ class LaunchOrder:
     mark: str
     page_port: int
     deny_port: int
+    scratch: Path
 
 
 def has_gpu() -> bool:
@@ -89,6 +92,8 @@ async def _launch_chromium(playwright: Playwright, order: LaunchOrder) -> tuple[
         executable_path=order.executable,
         args=[*_QUIET, *_COLLECTS_ON_REQUEST, *_GPU_SURVIVES_CRASHES, *_PLATFORMS, *software, *isolation, order.mark],
         chromium_sandbox=await asyncio.to_thread(is_sandboxed, order.engine),
+        artifacts_dir=order.scratch,
+        env=_environment(order),
         handle_sigint=False,
         handle_sigterm=False,
         handle_sighup=False,
@@ -111,9 +116,15 @@ async def _launch_firefox(playwright: Playwright, order: LaunchOrder) -> tuple[B
         executable_path=order.executable,
         args=[order.mark],
         firefox_user_prefs=_FIREFOX_PREFERENCES | isolation,
+        artifacts_dir=order.scratch,
+        env=_environment(order),
         handle_sigint=False,
         handle_sigterm=False,
         handle_sighup=False,
     )
     context = await browser.new_context(no_viewport=True, **_FIREFOX_CONTEXT)  # type: ignore[arg-type]  # "null" is undocumented
     return browser, context
+
+
+def _environment(order: LaunchOrder) -> dict[str, str | float | bool]:
+    return {**os.environ, "TMPDIR": str(order.scratch)}

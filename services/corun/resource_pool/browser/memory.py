@@ -18,7 +18,7 @@ MB = 1_000_000
 
 
 class MemorySampler:
-    """Samples the summed proportional set size of browsers' process trees in a thread while its context is open.
+    """Samples the summed proportional set size of browsers' processes in a thread while its context is open.
 
     Reading it makes the kernel walk the page tables of each process, some 30 ms for a whole browser. So there
     is a pause before each sample, ten times as long as the last one took: watching costs at most a tenth of
@@ -63,7 +63,7 @@ class MemorySampler:
     def _sample(self) -> float:
         """Takes a sample; gives back the seconds it took."""
         begin = time.monotonic()
-        size = processes.proportional_set_size(process.pid for main in self._mains for process in processes.tree(main))
+        size = sum(processes.family_size(main) for main in self._mains)
         self._peak_bytes = max(self._peak_bytes, size)
         self._times.append(begin)
         return time.monotonic() - begin

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+_MOST_DOUBLINGS = 30
+
 
 @dataclass(slots=True)
 class Breaker:
@@ -38,7 +40,7 @@ class Breaker:
         self.failure_count += 1
         self.cause = cause
         if self.is_open:
-            times = self.failure_count - self.threshold
+            times = min(self.failure_count - self.threshold, _MOST_DOUBLINGS)
             self.retry_at = now + min(self.longest_pause_seconds, self.first_pause_seconds * 2.0**times)
 
     def note_success(self) -> None:

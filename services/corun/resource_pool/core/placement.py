@@ -57,6 +57,11 @@ class ConnectionNeed:
     lanes: tuple[LaneNeed, ...]
     connection_id: str = ""
 
+    def is_gone_from(self, connection: ConnectionView) -> bool:
+        """True when it asks for a very lane that this browser does not have."""
+        there = {lane.lane_id for lane in connection.lanes}
+        return any(lane.lane_id and lane.lane_id not in there for lane in self.lanes)
+
 
 @dataclass(frozen=True, slots=True)
 class Seat:
@@ -90,14 +95,14 @@ def find_seat(need: ConnectionNeed, ready: Sequence[ConnectionView], rules: Seat
     options = [
         (seat, connection)
         for connection in ready
-        if _is_eligible(connection, need) and (seat := _fit(need, connection, exclusive=rules.exclusive)) is not None
+        if _is_eligible(connection, need)
+        and (seat := _fit(need, connection, exclusive=rules.exclusive)) is not None
+        and not (rules.may_open and _is_worse_than_new(seat, connection, need))
     ]
     if not options:
         return None
-    best, connection = min(options, key=lambda option: _missing_bytes(need, *option, sizes=rules.model_sizes))
-    holds_something = any(lane_id is not None for lane_id in best.lane_ids)
-    pinned_here = bool(need.connection_id)
-    return best if holds_something or pinned_here or not connection.lanes or not rules.may_open else None
+    best, _ = min(options, key=lambda option: _missing_bytes(need, *option, sizes=rules.model_sizes))
+    return best
 
 
 def least_recently_used(ready: Sequence[ConnectionView]) -> ConnectionView | None:
@@ -111,7 +116,14 @@ def _is_eligible(connection: ConnectionView, need: ConnectionNeed) -> bool:
     return connection.engine == need.engine
 
 
+def _is_worse_than_new(seat: Seat, connection: ConnectionView, need: ConnectionNeed) -> bool:
+    """True for a browser that is full of something else."""
+    return not need.connection_id and bool(connection.lanes) and not any(seat.lane_ids)
+
+
 def _fit(need: ConnectionNeed, connection: ConnectionView, *, exclusive: bool) -> Seat | None:
+    if need.is_gone_from(connection):
+        return None
     free = list(connection.lanes)
     lane_ids: list[str | None] = []
     for lane_need in need.lanes:

@@ -7,9 +7,9 @@ overtaken for ever.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict, deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import median
 
 from corun.resource_pool.core.connection_state import ALIVE, ConnectionState
@@ -53,7 +53,7 @@ class Opening:
 
 @dataclass(frozen=True, slots=True)
 class Decisions:
-    """What to do now. `expired` are past their deadline; `gone` want a browser that is no more."""
+    """What to do now. `expired` are past their deadline; `gone` want a browser, or a lane of it, that is no more."""
 
     grants: tuple[Grant, ...] = ()
     openings: tuple[Opening, ...] = ()
@@ -83,31 +83,53 @@ class _Round:
     def __init__(self, connections: Sequence[ConnectionView], max_connections: int) -> None:
         states = ConnectionState
         self._free = {each.connection_id: each for each in connections if each.state is states.READY}
-        self._known = {each.connection_id for each in connections if each.state in ALIVE}
+        self._known = {each.connection_id: each for each in connections if each.state in ALIVE}
         self._coming = Counter(each.engine for each in connections if each.state is states.STARTING)
         self._room = max_connections - len(self._known)
         self._somebody_waits = False
+        self._waiting: defaultdict[tuple[tuple[ConnectionNeed, ...], bool], deque[int]] = defaultdict(deque)
         self.grants: list[Grant] = []
         self.openings: list[Opening] = []
         self.expired: list[int] = []
         self.gone: list[int] = []
 
     def serve(self, request: Request) -> None:
-        if any(need.connection_id and need.connection_id not in self._known for need in request.needs):
+        if any(map(self._is_gone, request.needs)):
             self.gone.append(request.number)
             return
         seats, missing = self._look(request)
         if not missing:
             for seat in seats:
                 del self._free[seat.connection_id]
-            self.grants.append(Grant(request.number, tuple(seats)))
+            self.grants.append(Grant(self._oldest_like(request), tuple(seats)))
             return
+        self._waiting[request.needs, request.exclusive].append(request.number)
         held = {seat.connection_id: self._free.pop(seat.connection_id) for seat in seats}
         for need in missing:
             self._provide(need, request.number)
         if self._somebody_waits:
             self._free |= held
         self._somebody_waits = True
+
+    def _oldest_like(self, request: Request) -> int:
+        """Who is to have what was found for this request: the oldest that asks for the same. It may be waiting for a
+        new browser, for which this request waits in its stead."""
+        alike = self._waiting[request.needs, request.exclusive]
+        if not alike:
+            return request.number
+        alike.append(request.number)
+        oldest = alike.popleft()
+        self.openings = [
+            replace(opening, request=request.number) if opening.request == oldest else opening
+            for opening in self.openings
+        ]
+        return oldest
+
+    def _is_gone(self, need: ConnectionNeed) -> bool:
+        if not need.connection_id:
+            return False
+        connection = self._known.get(need.connection_id)
+        return connection is None or need.is_gone_from(connection)
 
     def _look(self, request: Request) -> tuple[list[Seat], list[ConnectionNeed]]:
         seats: list[Seat] = []

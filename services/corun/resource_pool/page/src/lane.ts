@@ -2,6 +2,7 @@
 // socket and are answered strictly one after another, because a runtime runs one inference at a time.
 
 import type * as Runtime from "onnxruntime-web";
+import { collectGarbage } from "./collecting";
 import { FrameReader, send, tensorBytes, type Frame, type Header, type HostTensor } from "./frames";
 import { watchMemory } from "./memory";
 import { withFile } from "./files";
@@ -43,9 +44,7 @@ class Lane {
   async answer({ header, tensors }: Frame): Promise<Reply> {
     switch (header.op) {
       case "load":
-        return header.parts
-          ? this.loadParts(header)
-          : this.load(header.model as string, header.url as string, header.dimensions as Dimensions);
+        return this.load(header);
       case "put":
         this.slots.set(header.slot as string, this.toFeeds(tensors));
         return [{}];
@@ -68,22 +67,26 @@ class Lane {
     }
   }
 
-  private async load(name: string, url: string, dimensions: Dimensions): Promise<Reply> {
+  private async load(header: Header): Promise<Reply> {
     const begin = performance.now();
-    const model = new Model(this.runtime, this.backend, url, withFile, dimensions);
-    await model.prepare();
-    this.models.set(name, model);
-    return [{ load_ms: performance.now() - begin }];
+    await (header.parts ? this.loadParts(header) : this.loadModel(header));
+    const load_ms = performance.now() - begin;
+    collectGarbage();
+    return [{ load_ms }];
   }
 
-  private async loadParts({ model, parts, recipe, on_device }: Header): Promise<Reply> {
-    const begin = performance.now();
+  private async loadModel({ model, url, dimensions }: Header): Promise<void> {
+    const loaded = new Model(this.runtime, this.backend, url as string, withFile, dimensions as Dimensions);
+    await loaded.prepare();
+    this.models.set(model as string, loaded);
+  }
+
+  private async loadParts({ model, parts, recipe, on_device }: Header): Promise<void> {
     const options = outputLocations(recipe as Recipe, on_device !== false && this.backend.platform === "webgpu");
     const { runtime, backend } = this;
     const encoder = await buildSession(runtime, backend, (parts as Parts).encoder, withFile, options.encoder);
     const decoder = await buildSession(runtime, backend, (parts as Parts).decoder, withFile, options.decoder);
     this.sequences.set(model as string, new Seq2Seq(runtime, encoder, decoder, recipe as Recipe));
-    return [{ load_ms: performance.now() - begin }];
   }
 
   private async run(request: RunRequest, received: Frame["tensors"]): Promise<Reply> {
@@ -195,7 +198,7 @@ async function serve(options: LaneOptions): Promise<void> {
     send(socket, { id: 0, event: "device_lost", reason: `${reason}: ${message}` });
   });
   const answerOne = async (frame: Frame): Promise<void> => {
-    const about = { id: frame.header.id, epoch: frame.header.epoch };
+    const about = { id: frame.header.id };
     try {
       const [header, tensors] = await lane.answer(frame);
       send(socket, { ...header, ...about, wasm_bytes: wasmBytes() }, tensors);

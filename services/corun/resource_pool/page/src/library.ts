@@ -1,6 +1,8 @@
 // Model files that lanes are loading: each is fetched once and lent to all of them, and forgotten when the last one
 // has given it back.
 
+import { collectGarbage } from "./collecting";
+
 interface Book {
   file: Promise<SharedArrayBuffer>;
   readers: Set<Worker>;
@@ -30,8 +32,8 @@ export class Library {
     book?.readers.delete(reader);
     if (book?.readers.size === 0) {
       this.books.delete(url);
-      // Files are as large as the weights; where the browser lets us, their memory goes at once.
-      (globalThis as { gc?: () => void }).gc?.();
+      // Later: while this function runs its own variables still refer to the file, and so does the lane's answer.
+      setTimeout(collectGarbage, 0);
     }
   }
 

@@ -64,10 +64,10 @@ export class Seq2Seq {
     if (!min_tokens || !max_tokens) {
       throw new Error("min_tokens and max_tokens are missing");
     }
-    const least = rowOf(min_tokens);
+    const [least, most] = [await valuesOf(min_tokens), await valuesOf(max_tokens)];
     const rows: number[][] = [];
-    for (const [row, most] of rowOf(max_tokens).entries()) {
-      rows.push(await this.runItem(this.item(inputs, row), least[row] ?? 0, most));
+    for (const [row, limit] of most.entries()) {
+      rows.push(await this.runItem(await this.item(inputs, row), least[row] ?? 0, limit));
     }
     const longest = Math.max(...rows.map((row) => row.length));
     const padded = rows.flatMap((row) => [...row, ...Array<number>(longest - row.length).fill(this.recipe.end)]);
@@ -75,16 +75,16 @@ export class Seq2Seq {
   }
 
   /** One item of a batch, cut to what the mask says it has. */
-  private item(inputs: Tensors, row: number): Tensors {
+  private async item(inputs: Tensors, row: number): Promise<Tensors> {
     const mask = inputs[this.recipe.encoder_mask];
-    const length = mask && rowOf(mask, row).filter((each) => each === 1).length;
+    const length = mask && (await valuesOf(mask, row)).filter((each) => each === 1).length;
     const found: Tensors = {};
-    for (const [name, { type, data, dims }] of Object.entries(inputs)) {
-      const inner = dims.slice(1);
-      const size = inner.reduce((product, each) => product * each, 1);
-      const whole = (data as Float32Array).subarray(row * size, (row + 1) * size);
+    for (const [name, tensor] of Object.entries(inputs)) {
+      const inner = tensor.dims.slice(1);
+      const whole = await rowOf(tensor, row);
       const cut = length !== undefined && inner.length === 1 && inner[0] === mask?.dims[1];
-      found[name] = this.tensor(type, cut ? whole.subarray(0, length) : whole, [1, ...(cut ? [length] : inner)]);
+      const data = cut ? whole.subarray(0, length) : whole;
+      found[name] = this.tensor(tensor.type, data, [1, ...(cut ? [length] : inner)]);
     }
     return found;
   }
@@ -157,10 +157,16 @@ function pick(tensors: Runtime.InferenceSession.ReturnType, name: string): Tenso
   return found as Tensor;
 }
 
+/** Elements of one row of a tensor, which may be a shared one that lies on the device. */
+async function rowOf(tensor: Tensor, row: number): Promise<Float32Array> {
+  const size = tensor.dims.slice(1).reduce((product, each) => product * each, 1);
+  return ((await tensor.getData()) as Float32Array).subarray(row * size, (row + 1) * size);
+}
+
 /** An int64 tensor of rank one, or one row of rank two, as numbers. */
-function rowOf({ data, dims }: Tensor, row = 0): number[] {
-  const size = dims.at(-1) ?? 0;
-  return Array.from((data as BigInt64Array).subarray(row * size, (row + 1) * size), Number);
+async function valuesOf(tensor: Tensor, row?: number): Promise<number[]> {
+  const data = row === undefined ? await tensor.getData() : await rowOf(tensor, row);
+  return Array.from(data as unknown as BigInt64Array, Number);
 }
 
 /** The place of the largest value, `excluded` left out. */

@@ -1,0 +1,42 @@
+"""What the pool is to carry out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from corun.resource_pool.core.plan import Plan
+from corun.resource_pool.models import Model
+from corun.resource_pool.plan_inputs import Batch
+
+# Where a run stands in the plan: stage, index in the stage.
+Place = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class PlanOrder:
+    """What is to be carried out.
+
+    Attributes:
+        plan: The schedule.
+        models: Every model of the plan by name.
+        platform: Of all its lanes.
+        batches: The inferences of each run.
+        preferences: Engine to prefer by model type.
+        iterations: How often the plan is run and measured.
+        warmup_iterations: Passes over the whole plan before the first measured one.
+        return_outputs: Tell what the models gave back in the last iteration.
+        memory_interval_seconds: Shortest pause between two samples of memory.
+        deadline: Of the caller, a monotonic time.
+    """
+
+    plan: Plan
+    models: Mapping[str, Model]
+    platform: str
+    batches: Mapping[Place, tuple[Batch, ...]]
+    preferences: Mapping[str, str] = field(default_factory=dict)
+    iterations: int = 1
+    warmup_iterations: int = 0
+    return_outputs: bool = False
+    memory_interval_seconds: float = 0.1
+    deadline: float = float("inf")
