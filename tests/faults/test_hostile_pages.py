@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 
 import aiohttp
 import pytest
-from playwright.async_api import Page
 
 from corun.resource_pool.browser.connection import Connection
 from corun.resource_pool.browser.deny_proxy import DenyProxy
 from corun.resource_pool.browser.driver import Driver
 from corun.resource_pool.browser.engines import CHROMIUM, CHROMIUM_SHELL, FIREFOX, Engine
+from corun.resource_pool.browser.page import Page
 from corun.resource_pool.browser.page_server import PageServer
 from corun.resource_pool.browser.starter import Starter
 
@@ -138,7 +138,7 @@ async def cage(engine: Engine) -> AsyncIterator[Cage]:
     connection: Connection = starter.connection(engine)
     try:
         await starter.open(connection)
-        yield Cage(connection.browser.contexts[0].pages[0], pages, deny_proxy)
+        yield Cage(connection.page, pages, deny_proxy)
     finally:
         await connection.close()
         await driver.close()

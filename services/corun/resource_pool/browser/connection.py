@@ -11,13 +11,14 @@ from pathlib import Path
 
 import psutil
 import structlog
-from playwright.async_api import Browser, Page, Playwright
+from playwright.async_api import Browser, Playwright
 
 from corun.errors import BrowserLost, StepTimedOut
 from corun.resource_pool.browser import processes, scratch
 from corun.resource_pool.browser.engines import Engine
 from corun.resource_pool.browser.lane import Lane
 from corun.resource_pool.browser.launching import LaunchOrder, launch
+from corun.resource_pool.browser.page import Page, open_page
 from corun.resource_pool.browser.page_server import PageServer
 from corun.resource_pool.browser.pulse import watch_pulse
 from corun.resource_pool.core.connection_state import ConnectionState, follow
@@ -97,6 +98,13 @@ class Connection:
         return self._browser
 
     @property
+    def page(self) -> Page:
+        """The page that the lanes are in."""
+        if self._page is None:
+            raise BrowserLost("the browser is not open")
+        return self._page
+
+    @property
     def process_id(self) -> int:
         """Of the browser's main process; 0 while there is none."""
         return self._main.pid if self._main is not None else 0
@@ -133,16 +141,14 @@ class Connection:
         self._spawn(watch_pulse(self._page, self.lose))
 
     async def _launch(self, playwright: Playwright, order: LaunchOrder) -> Page:
-        self._browser, context = await launch(playwright, order)
+        self._browser = await launch(playwright, order)
         self._browser.on("disconnected", lambda _browser: self.lose("the browser ended"))
         self.version = self._browser.version
         await asyncio.to_thread(self._find_main)
-        page = await context.new_page()
-        page.on("crash", lambda _page: self.lose("the page crashed"))
-        page.on("console", lambda message: _log.info("page", said=message.text, connection=self.connection_id))
-        await page.goto(self._pages.page_url)
-        await page.wait_for_function("globalThis.corun !== undefined")
-        return page
+        return await open_page(self._browser, self.engine, self._pages.page_url, gone=self.lose, said=self._note_words)
+
+    def _note_words(self, words: str) -> None:
+        _log.info("page", said=words, connection=self.connection_id)
 
     @property
     def _mark(self) -> str:

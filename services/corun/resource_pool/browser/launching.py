@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from playwright.async_api import Browser, BrowserContext, Playwright
+from playwright.async_api import Browser, Playwright
 
 from corun.resource_pool.browser.engines import Engine
 from corun.resource_pool.browser.sandbox import is_sandboxed
@@ -45,8 +45,6 @@ _FIREFOX_PREFERENCES: dict[str, str | float | bool] = {
     "extensions.update.enabled": False,
     "services.settings.server": "data:,#remote-settings-dummy/v1",
 }
-# Playwright emulates these by a command that Firefox does not have; "null" leaves them alone.
-_FIREFOX_CONTEXT = {"color_scheme": "null", "reduced_motion": "null", "forced_colors": "null", "contrast": "null"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,20 +73,20 @@ def has_gpu() -> bool:
     return Path("/dev/dri").is_dir()
 
 
-async def launch(playwright: Playwright, order: LaunchOrder) -> tuple[Browser, BrowserContext]:
-    """Starts the browser with a context for the pool's page. Raises what Playwright raises."""
+async def launch(playwright: Playwright, order: LaunchOrder) -> Browser:
+    """Starts the browser. Raises what Playwright raises."""
     if order.engine.family == "firefox":
         return await _launch_firefox(playwright, order)
     return await _launch_chromium(playwright, order)
 
 
-async def _launch_chromium(playwright: Playwright, order: LaunchOrder) -> tuple[Browser, BrowserContext]:
+async def _launch_chromium(playwright: Playwright, order: LaunchOrder) -> Browser:
     software = () if has_gpu() else _SOFTWARE_WEBGPU
     isolation = (
         f"--proxy-server=http://127.0.0.1:{order.deny_port}",
         f"--proxy-bypass-list=<-loopback>;127.0.0.1:{order.page_port}",
     )
-    browser = await playwright.chromium.launch(
+    return await playwright.chromium.launch(
         executable_path=order.executable,
         args=[*_QUIET, *_COLLECTS_ON_REQUEST, *_GPU_SURVIVES_CRASHES, *_PLATFORMS, *software, *isolation, order.mark],
         chromium_sandbox=await asyncio.to_thread(is_sandboxed, order.engine),
@@ -98,10 +96,9 @@ async def _launch_chromium(playwright: Playwright, order: LaunchOrder) -> tuple[
         handle_sigterm=False,
         handle_sighup=False,
     )
-    return browser, await browser.new_context(service_workers="block")
 
 
-async def _launch_firefox(playwright: Playwright, order: LaunchOrder) -> tuple[Browser, BrowserContext]:
+async def _launch_firefox(playwright: Playwright, order: LaunchOrder) -> Browser:
     isolation: dict[str, str | float | bool] = {
         "network.proxy.type": 1,
         "network.proxy.http": "127.0.0.1",
@@ -111,7 +108,7 @@ async def _launch_firefox(playwright: Playwright, order: LaunchOrder) -> tuple[B
         "network.proxy.allow_hijacking_localhost": True,
         "network.proxy.no_proxies_on": f"127.0.0.1:{order.page_port}",
     }
-    browser = await playwright.firefox.launch(
+    return await playwright.firefox.launch(
         channel="moz-firefox",
         executable_path=order.executable,
         args=[order.mark],
@@ -122,8 +119,6 @@ async def _launch_firefox(playwright: Playwright, order: LaunchOrder) -> tuple[B
         handle_sigterm=False,
         handle_sighup=False,
     )
-    context = await browser.new_context(no_viewport=True, **_FIREFOX_CONTEXT)  # type: ignore[arg-type]  # "null" is undocumented
-    return browser, context
 
 
 def _environment(order: LaunchOrder) -> dict[str, str | float | bool]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from playwright.async_api import Page
+from corun.resource_pool.browser.page import Page
 
 _BEAT_SECONDS = 1.0
 _MISSED_BEATS = 5
@@ -25,7 +25,7 @@ async def watch_pulse(page: Page, lose: Callable[[str], None]) -> None:
 
 async def _problem(page: Page) -> str:
     """Why the page does not answer; empty when it does."""
-    beat = asyncio.ensure_future(page.evaluate("0"))
+    beat = asyncio.ensure_future(page.evaluate("() => 0"))
     beat.add_done_callback(_failure)
     try:
         for _ in range(_MISSED_BEATS):
