@@ -1,6 +1,7 @@
 // The three platforms: which runtime serves each, what it really runs on, and where its tensors can stay.
 
 import type * as Runtime from "onnxruntime-web";
+import { waitPromptly } from "./promptness";
 
 export type Platform = "wasm" | "webgpu" | "webnn";
 export type StorageType = "cpu" | "webgpu" | "webnn";
@@ -77,6 +78,7 @@ async function openWebGpu(): Promise<Backend> {
   const requiredLimits = Object.fromEntries(WANTED_LIMITS.map((name) => [name, adapter.limits[name]]));
   const requiredFeatures = WANTED_FEATURES.filter((name) => adapter.features.has(name)) as GPUFeatureName[];
   const device = await adapter.requestDevice({ requiredLimits, requiredFeatures });
+  waitPromptly(device);
   const provider = { name: "webgpu", device } as Runtime.InferenceSession.ExecutionProviderConfig;
   return { platform: "webgpu", storage: "webgpu", adapter: describe(adapter.info), provider, device };
 }
