@@ -7,11 +7,9 @@ import os
 import signal
 from typing import TYPE_CHECKING
 
-import grpc
 import psutil
 import pytest
 
-from corun.plumbing.status import RemoteError
 from corun.resource_pool.config import Settings
 from corun.v1 import core_pb2
 from corun.v1 import resource_pool_service_pb2 as messages
@@ -103,16 +101,6 @@ async def test_webgpu_runs_and_says_that_its_adapter_is_software_where_it_is(
     measured = events[-1].measured
     assert measured.adapter
     assert measured.software_adapter == ("swiftshader" in measured.adapter or "llvmpipe" in measured.adapter)
-
-
-async def test_a_platform_that_no_engine_offers_is_refused_with_those_that_are(
-    pool: ResourcePoolServiceAsyncStub,
-) -> None:
-    with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await carry_out(pool, request(sequential((AUDIO, 1)), platform="webnn"))
-    error = RemoteError.from_rpc(caught.value)
-    assert (error.code, error.reason) == ("FAILED_PRECONDITION", "PLATFORM_UNAVAILABLE")
-    assert "wasm" in error.metadata["offered"]
 
 
 async def test_a_browser_killed_in_the_middle_costs_one_announced_retry_and_another_takes_its_place() -> None:

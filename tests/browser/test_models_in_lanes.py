@@ -76,7 +76,9 @@ async def test_capabilities_name_adapters_and_say_why_a_platform_is_missing(
     pool: ResourcePoolServiceAsyncStub,
 ) -> None:
     response = await pool.GetCapabilities(messages.GetCapabilitiesRequest())
-    (chromium,) = response.engines
+    engines = {engine.engine: engine for engine in response.engines}
+    assert {"chromium", "chromium-shell", "firefox"} <= set(engines)
+    chromium = engines["chromium"]
     assert chromium.available
     assert chromium.version
     found = {each.platform: each for each in chromium.platforms}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from corun.plumbing.server import Service
@@ -16,6 +16,7 @@ from corun.resource_pool.browser.starter import Starter
 from corun.resource_pool.capabilities import Capabilities, EngineCapability
 from corun.resource_pool.change_feed import ChangeFeed
 from corun.resource_pool.config import Settings
+from corun.resource_pool.contract import BrowserStarter
 from corun.resource_pool.core.platform_health import PlatformHealth
 from corun.resource_pool.core.shared_tensors import SharedTensors
 from corun.resource_pool.core.upkeep import RecyclingRule
@@ -33,8 +34,11 @@ from corun.v1.resource_pool_service_pb2_grpc import add_ResourcePoolServiceServi
 
 
 @asynccontextmanager
-async def build(settings: Settings) -> AsyncIterator[Service]:
-    """The pool as a service; leaving the context ends every browser."""
+async def build(settings: Settings, *, make_starter: Callable[..., BrowserStarter] = Starter) -> AsyncIterator[Service]:
+    """The pool as a service; leaving the context ends every browser.
+
+    `make_starter` is called with what `Starter` is made of.
+    """
     pool_id = uuid.uuid4().hex
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(reaper(pool_id))
@@ -47,7 +51,7 @@ async def build(settings: Settings) -> AsyncIterator[Service]:
         await deny_proxy.start()
         feed = ChangeFeed()
         pool = Pool(
-            starter=Starter(driver=driver, pages=pages, deny_proxy=deny_proxy, pool_id=pool_id),
+            starter=make_starter(driver=driver, pages=pages, deny_proxy=deny_proxy, pool_id=pool_id),
             limits=_pool_limits(settings),
             health=PlatformHealth(on_change=feed.note),
             tensors=SharedTensors(limit_bytes=int(settings.shared_tensor_limit_mb * 1e6)),

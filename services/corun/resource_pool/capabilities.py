@@ -11,7 +11,7 @@ import numpy as np
 from onnx import TensorProto, helper
 
 from corun.errors import BrowserLost, CorunError, PlatformUnavailable
-from corun.resource_pool.browser.engines import ENGINES, Engine
+from corun.resource_pool.browser.engines import Engine
 from corun.resource_pool.browser.lane import Lane, LaneFailed
 from corun.resource_pool.browser.page_server import PageServer
 from corun.resource_pool.browser.sandbox import is_sandboxed
@@ -72,8 +72,8 @@ class Capabilities:
         if refresh:
             self._found.clear()
         tried = []
-        for name in candidates(preferred, tuple(ENGINES)):
-            found = await self._engine(ENGINES[name])
+        for name in candidates(preferred, tuple(self._pool.engines)):
+            found = await self._engine(self._pool.engines[name])
             tried.append(found)
             if any(each.platform == platform and each.supported for each in found.platforms):
                 break
@@ -86,13 +86,13 @@ class Capabilities:
             PlatformUnavailable: none can; the message says why and what there is.
         """
         offers: list[Offer] = []
-        for name in candidates(preferred, tuple(ENGINES)):
-            offers.append(Offer(name, await self._problem(ENGINES[name], platform)))
+        for name in candidates(preferred, tuple(self._pool.engines)):
+            offers.append(Offer(name, await self._problem(self._pool.engines[name], platform)))
             choice = choose_engine(preferred, offers, model_type=model_type)
             if choice is not None:
                 return choice
         details = "; ".join(dict.fromkeys(offer.problem for offer in offers))
-        waits = [self._pool.health.retry_after_seconds(name, platform) for name in ENGINES]
+        waits = [self._pool.health.retry_after_seconds(name, platform) for name in self._pool.engines]
         retry = min((each for each in waits if each), default=None)
         raise PlatformUnavailable(platform, self._offered(), details, retry_after_seconds=retry)
 

@@ -13,10 +13,9 @@ from dataclasses import dataclass
 import structlog
 
 from corun.errors import BrowserLost, CorunError, InvalidField, LeaseEnded, PlatformUnavailable, PoolFull, QueueDeadline
-from corun.resource_pool.browser.connection import Connection
-from corun.resource_pool.browser.engines import ENGINES
-from corun.resource_pool.browser.starter import Starter
+from corun.resource_pool.browser.engines import Engine
 from corun.resource_pool.change_feed import ChangeFeed
+from corun.resource_pool.contract import BrowserConnection, BrowserStarter
 from corun.resource_pool.core.connection_state import ALIVE, ConnectionState
 from corun.resource_pool.core.lease import LeaseTerm
 from corun.resource_pool.core.placement import ConnectionNeed, Seat
@@ -58,7 +57,7 @@ class Lease:
     """The right to some browsers. `connections` and `seats` are in the order of what was asked for."""
 
     term: LeaseTerm
-    connections: tuple[Connection, ...]
+    connections: tuple[BrowserConnection, ...]
     queue_time_ms: float
 
     @property
@@ -93,7 +92,7 @@ class Pool:
     def __init__(
         self,
         *,
-        starter: Starter,
+        starter: BrowserStarter,
         limits: PoolLimits,
         health: PlatformHealth,
         tensors: SharedTensors,
@@ -107,7 +106,7 @@ class Pool:
         self.recycled_count = 0
         self.late_result_count = 0
         self._starter = starter
-        self._connections: dict[str, Connection] = {}
+        self._connections: dict[str, BrowserConnection] = {}
         self._queue: dict[int, _Waiting] = {}
         self._leases: dict[str, Lease] = {}
         self._numbers = itertools.count(1)
@@ -117,7 +116,12 @@ class Pool:
         self._closing = False
 
     @property
-    def connections(self) -> list[Connection]:
+    def engines(self) -> Mapping[str, Engine]:
+        """Kinds of browser that can be had here, in the order in which they are tried."""
+        return self._starter.engines
+
+    @property
+    def connections(self) -> list[BrowserConnection]:
         """A snapshot of the browsers that are alive."""
         return list(self._connections.values())
 
@@ -131,7 +135,7 @@ class Pool:
         """Callers that wait."""
         return len(self._queue)
 
-    def connection(self, connection_id: str) -> Connection:
+    def connection(self, connection_id: str) -> BrowserConnection:
         """The browser of this id.
 
         Raises:
@@ -331,7 +335,7 @@ class Pool:
     def _open(self, opening: Opening) -> None:
         predecessor = self._connections.get(opening.replaces)
         ending = self._discard(predecessor, "its place was needed") if predecessor is not None else None
-        connection = self._starter.connection(ENGINES[opening.engine])
+        connection = self._starter.connection(self.engines[opening.engine])
         connection.on_lost = self._on_lost
         connection.on_lane_gone = self.tensors.lose_lane
         connection.on_late_result = self._note_late_result
@@ -339,7 +343,7 @@ class Pool:
         self.feed.note(f"{connection.connection_id} is starting ({opening.engine})")
         self._spawn(self._start(connection, opening.request, ending))
 
-    async def _start(self, connection: Connection, request: int, ending: asyncio.Task[None] | None) -> None:
+    async def _start(self, connection: BrowserConnection, request: int, ending: asyncio.Task[None] | None) -> None:
         problem: CorunError | None = None
         try:
             if ending is not None:
@@ -357,7 +361,7 @@ class Pool:
         if given_up:
             await connection.close()  # when it was closed before there may have been no process to end
 
-    def _note_failed_start(self, connection: Connection, request: int, problem: CorunError) -> None:
+    def _note_failed_start(self, connection: BrowserConnection, request: int, problem: CorunError) -> None:
         self._discard(connection, str(problem))
         if not isinstance(problem, PlatformUnavailable) and not self._closing:
             self.health.note_failure(connection.engine.name, str(problem))
@@ -379,7 +383,7 @@ class Pool:
             self._discard(self._connections[connection_id], "memory was needed")
         self._settle()
 
-    async def _take_back(self, connection: Connection) -> None:
+    async def _take_back(self, connection: BrowserConnection) -> None:
         connection.last_used = time.monotonic()
         for lane in [lane for lane in connection.lanes.values() if lane.spent]:
             await connection.close_lane(lane.lane_id, cause="its last run failed or was given up")
@@ -393,7 +397,7 @@ class Pool:
         else:
             connection.become(ConnectionState.READY)
 
-    def _on_lost(self, connection: Connection) -> None:
+    def _on_lost(self, connection: BrowserConnection) -> None:
         was_up = connection.state is not ConnectionState.STARTING
         cause = connection.lost_cause or ""
         self.lost_count += 1
@@ -411,12 +415,12 @@ class Pool:
     def _note_late_result(self) -> None:
         self.late_result_count += 1
 
-    def _replace(self, connection: Connection, cause: str) -> None:
+    def _replace(self, connection: BrowserConnection, cause: str) -> None:
         """Closes a browser and starts another of its kind."""
         if self._discard(connection, cause) is not None:
             self.warm_up(connection.engine.name)
 
-    def _discard(self, connection: Connection, cause: str) -> asyncio.Task[None] | None:
+    def _discard(self, connection: BrowserConnection, cause: str) -> asyncio.Task[None] | None:
         """Gives the place to another browser at once; ending this one's processes may take its time."""
         if self._connections.pop(connection.connection_id, None) is None:
             return None

@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from corun.errors import BrowserLost, InferenceFailed
-from corun.resource_pool.browser.connection import Connection
 from corun.resource_pool.browser.frames import Array
 from corun.resource_pool.browser.lane import Lane, LaneFailed, RunReply
 from corun.resource_pool.browser.page_server import PageServer
+from corun.resource_pool.contract import BrowserConnection
 from corun.resource_pool.core.events import Event
 from corun.resource_pool.core.placement import ConnectionNeed, Seat
 from corun.resource_pool.core.platform_health import PlatformHealth
@@ -36,7 +36,7 @@ class LeasedLane:
     """A lane of a leased browser: where steps are taken, each of which renews the lease."""
 
     lease: Lease
-    connection: Connection
+    connection: BrowserConnection
     lane: Lane
 
 
@@ -64,7 +64,7 @@ class Preparation:
         return found
 
     async def _lanes_of(
-        self, lease: Lease, connection: Connection, need: ConnectionNeed, seat: Seat
+        self, lease: Lease, connection: BrowserConnection, need: ConnectionNeed, seat: Seat
     ) -> list[LeasedLane]:
         lanes = []
         for lane_need, lane_id in zip(need.lanes, seat.lane_ids, strict=True):
@@ -75,7 +75,7 @@ class Preparation:
             lanes.append(LeasedLane(lease, connection, lane))
         return lanes
 
-    async def _open(self, connection: Connection, platform: str, width: int) -> Lane:
+    async def _open(self, connection: BrowserConnection, platform: str, width: int) -> Lane:
         try:
             return await connection.open_lane(platform=platform, width=width)
         except LaneFailed as error:

@@ -9,12 +9,11 @@ from datetime import UTC, datetime, timedelta
 
 from google.protobuf import timestamp_pb2
 
-from corun.resource_pool.browser.connection import Connection
 from corun.resource_pool.browser.deny_proxy import DenyProxy
-from corun.resource_pool.browser.engines import ENGINES
 from corun.resource_pool.browser.page_server import PageServer
 from corun.resource_pool.browser.sandbox import is_sandboxed
 from corun.resource_pool.capabilities import Capabilities, EngineCapability, PlatformCapability
+from corun.resource_pool.contract import BrowserConnection
 from corun.resource_pool.conversion import platform_value
 from corun.resource_pool.pool import Lease, Pool
 from corun.v1 import resource_pool_service_pb2 as messages
@@ -85,15 +84,15 @@ class PoolStatus:
         return health
 
     def _warnings(self) -> list[str]:
-        running = {connection.engine.name for connection in self.pool.connections}
+        running = {connection.engine.name: connection.engine for connection in self.pool.connections}
         return [
             f"the sandbox of {name} itself is off (it cannot run as root, or the system forbids user namespaces)"
-            for name in sorted(running)
-            if not is_sandboxed(ENGINES[name])
+            for name, engine in sorted(running.items())
+            if not is_sandboxed(engine)
         ]
 
 
-def _connection(connection: Connection) -> messages.ConnectionStatus:
+def _connection(connection: BrowserConnection) -> messages.ConnectionStatus:
     return messages.ConnectionStatus(
         connection_id=connection.connection_id,
         engine=connection.engine.name,

@@ -21,6 +21,7 @@ from corun.resource_pool.browser.launching import LaunchOrder, launch
 from corun.resource_pool.browser.page import Page, open_page
 from corun.resource_pool.browser.page_server import PageServer
 from corun.resource_pool.browser.pulse import watch_pulse
+from corun.resource_pool.contract import BrowserConnection
 from corun.resource_pool.core.connection_state import ConnectionState, follow
 from corun.resource_pool.core.placement import ConnectionView, LaneView
 
@@ -66,7 +67,7 @@ class Connection:
         self.suspect = False
         self.last_used = time.monotonic()
         self.lanes: dict[str, Lane] = {}
-        self.on_lost: Callable[[Connection], None] = lambda _connection: None
+        self.on_lost: Callable[[BrowserConnection], None] = lambda _connection: None
         self.on_lane_gone: Callable[[str, str], None] = lambda _lane_id, _cause: None
         self.on_late_result: Callable[[], None] = lambda: None
         self.lost_cause: str | None = None

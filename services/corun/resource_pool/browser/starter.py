@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
 
 from corun.errors import PlatformUnavailable
 from corun.resource_pool.browser.connection import Connection
 from corun.resource_pool.browser.deny_proxy import DenyProxy
 from corun.resource_pool.browser.driver import Driver
-from corun.resource_pool.browser.engines import Engine
+from corun.resource_pool.browser.engines import ENGINES, Engine
 from corun.resource_pool.browser.page_server import PageServer
 
 
@@ -23,6 +24,7 @@ class Starter:
     """
 
     def __init__(self, *, driver: Driver, pages: PageServer, deny_proxy: DenyProxy, pool_id: str) -> None:
+        self.engines: Mapping[str, Engine] = ENGINES
         self._driver = driver
         self._pages = pages
         self._deny_proxy = deny_proxy
