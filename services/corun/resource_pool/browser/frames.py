@@ -22,6 +22,8 @@ _PREFIX_BYTES = 8
 _ALIGNMENT = 8
 _INLINE_BYTES = 65_536
 TENSOR_TYPES = ("float32", "float16", "int64", "int32", "uint8", "bool")
+_NAMES = {np.dtype(name): name for name in TENSOR_TYPES}
+_TYPES = {name: dtype for dtype, name in _NAMES.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,16 +46,17 @@ def encode(header: Mapping[str, Any], tensors: Mapping[str, Array] | None = None
     apart: list[Message] = []
     offset = 0
     for name, tensor in (tensors or {}).items():
-        if tensor.dtype.name not in TENSOR_TYPES:
-            raise ValueError(f"tensor {name!r} has type {tensor.dtype.name}; allowed: {', '.join(TENSOR_TYPES)}")
-        entry = {"name": name, "type": tensor.dtype.name, "shape": list(tensor.shape), "length": tensor.nbytes}
-        content: Message = np.ascontiguousarray(tensor).reshape(-1).view(np.uint8).data if tensor.nbytes else b""
-        if tensor.nbytes > _INLINE_BYTES:
-            apart.append(content)
+        data_type = _NAMES.get(tensor.dtype)
+        if data_type is None:
+            raise ValueError(f"tensor {name!r} has type {tensor.dtype}; allowed: {', '.join(TENSOR_TYPES)}")
+        size = tensor.nbytes
+        entry = {"name": name, "type": data_type, "shape": tensor.shape, "length": size}
+        if size > _INLINE_BYTES:
+            apart.append(np.ascontiguousarray(tensor).reshape(-1).view(np.uint8).data)
         else:
             entry["offset"] = offset
-            inline += [content, _padding(tensor.nbytes)]
-            offset = _aligned(offset + tensor.nbytes)
+            inline += [tensor.tobytes(), _padding(size)]
+            offset = _aligned(offset + size)
         entries.append(entry)
     encoded = json.dumps({**header, "tensors": entries}).encode()
     prefix = len(encoded).to_bytes(_PREFIX_BYTES, "little")
@@ -100,9 +103,10 @@ class FrameReader:
 
 
 def _view(message: bytes, entry: Mapping[str, Any], offset: int) -> Array:
-    if entry["type"] not in TENSOR_TYPES:
+    dtype = _TYPES.get(entry["type"])
+    if dtype is None:
         raise ValueError(f"tensors of type {entry['type']!r} do not cross the page boundary")
-    tensor: Array = np.ndarray(entry["shape"], entry["type"], message, offset)
+    tensor: Array = np.ndarray(entry["shape"], dtype, message, offset)
     if tensor.nbytes != entry["length"]:
         raise ValueError(f"tensor {entry['name']!r} of shape {entry['shape']} does not take {entry['length']} bytes")
     return tensor

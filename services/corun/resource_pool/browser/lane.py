@@ -292,8 +292,8 @@ class Lane:
         answered = False
         try:
             message = {**header, "id": number}
-            await self._bounded(self._send(message, tensors), step="sending", timeout=timeout)
-            frame, arrived_at = await self._bounded(waiting.reply, step=f"{header['op']} in a lane", timeout=timeout)
+            exchange = self._exchange(message, tensors, waiting.reply)
+            frame, arrived_at = await self._bounded(exchange, step=f"{header['op']} in a lane", timeout=timeout)
             answered = True
         except ConnectionError as error:
             raise self._lost or BrowserLost("a lane's connection broke") from error
@@ -305,6 +305,12 @@ class Lane:
             self.failed = self.failed or not frame.header.get("refused", False)
             raise LaneFailed(frame.header["error"])
         return frame, arrived_at
+
+    async def _exchange(
+        self, header: dict[str, Any], tensors: Mapping[str, Array], reply: asyncio.Future[tuple[Frame, float]]
+    ) -> tuple[Frame, float]:
+        await self._send(header, tensors)
+        return await reply
 
     async def _send(self, header: dict[str, Any], tensors: Mapping[str, Array]) -> None:
         if self._socket is None:

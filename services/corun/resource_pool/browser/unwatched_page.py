@@ -102,7 +102,8 @@ class UnwatchedPage:
     async def _send(self, method: str, **parameters: object) -> dict[str, Any]:
         number = next(self._numbers)
         message = json.dumps({"id": number, "method": method, "params": parameters})
-        reply = self._waiting[number] = asyncio.get_running_loop().create_future()
+        reply: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+        self._waiting[number] = reply
         try:
             await self._session.send("Target.sendMessageToTarget", {"sessionId": self._session_id, "message": message})
             return await reply

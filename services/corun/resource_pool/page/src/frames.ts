@@ -34,6 +34,9 @@ const PREFIX_BYTES = 8;
 const ALIGNMENT = 8;
 const INLINE_BYTES = 65_536;
 
+const DECODER = new TextDecoder();
+const ENCODER = new TextEncoder();
+
 const align = (length: number): number => Math.ceil(length / ALIGNMENT) * ALIGNMENT;
 
 /** Puts frames together from the messages of a socket. */
@@ -54,7 +57,7 @@ export class FrameReader {
 
   private begin(message: ArrayBuffer): void {
     const headerLength = new DataView(message).getUint32(0, true);
-    const header = JSON.parse(new TextDecoder().decode(new Uint8Array(message, PREFIX_BYTES, headerLength))) as Header;
+    const header = JSON.parse(DECODER.decode(new Uint8Array(message, PREFIX_BYTES, headerLength))) as Header;
     const body = align(PREFIX_BYTES + headerLength);
     this.frame = { header, tensors: new Map() };
     for (const entry of header.tensors ?? []) {
@@ -93,7 +96,7 @@ export function send(socket: WebSocket, header: Header, tensors: Record<string, 
     offset = align(offset + data.byteLength);
     return entry;
   });
-  const encoded = new TextEncoder().encode(JSON.stringify(header));
+  const encoded = ENCODER.encode(JSON.stringify(header));
   const body = align(PREFIX_BYTES + encoded.length);
   const frame = new Uint8Array(body + offset);
   new DataView(frame.buffer).setUint32(0, encoded.length, true);
