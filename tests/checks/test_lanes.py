@@ -81,7 +81,7 @@ async def test_a_transformer_computes_what_onnxruntime_computes_on_the_cpu(here:
     await here.load(lane, "encoder")
     ids = np.arange(10, dtype=np.int64).reshape(2, 5)
     inputs = {"input_ids": ids, "attention_mask": np.ones_like(ids), "token_type_ids": np.zeros_like(ids)}
-    reply = await lane.run("encoder", tensors=inputs, fetch=True, timeout=STEP_SECONDS)
+    reply = await lane.run("encoder", tensors=inputs, fetch=True, timeout=3 * STEP_SECONDS)
     assert_equal(reply.outputs, here.expected("encoder", inputs))
 
 

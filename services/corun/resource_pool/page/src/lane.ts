@@ -7,6 +7,7 @@ import { FrameReader, send, tensorBytes, type Frame, type Header, type HostTenso
 import { watchMemory } from "./memory";
 import { withFile } from "./files";
 import { importRuntime, openBackend, type Backend, type Platform } from "./platforms";
+import { inWords, Refused } from "./refusal";
 import { outputLocations, Seq2Seq, type Parts, type Recipe } from "./seq2seq";
 import { buildSession, Model, type Dimensions, type Feeds } from "./sessions";
 import { Storage, type Kept } from "./storage";
@@ -19,9 +20,6 @@ export interface LaneOptions {
 }
 
 type Reply = [header: Record<string, unknown>, tensors?: Record<string, HostTensor>];
-
-/** A request that cannot be met; the runtime was not touched, so the lane is as good as before. */
-class Refused extends Error {}
 
 class Lane {
   private readonly models = new Map<string, Model>();
@@ -93,6 +91,7 @@ class Lane {
     const feeds = this.feeds(request, received);
     const keep = request.keep ?? {};
     const session = await this.runner(request.model, feeds, Object.keys(keep).length > 0);
+    this.checkKept(keep, session);
     const begin = performance.now();
     const outputs = (await session.run(feeds)) as Feeds;
     const [kept, fetched] = await this.finish(outputs, keep, request.fetch === true);
@@ -117,13 +116,18 @@ class Lane {
     }
     const feeds = { ...slot, ...this.toFeeds(received) };
     for (const [input, name] of Object.entries(request.shared ?? {})) {
-      try {
-        feeds[input] = this.storage.get(name);
-      } catch (error) {
-        throw new Refused(inWords(error));
-      }
+      feeds[input] = this.storage.get(name);
     }
     return feeds;
+  }
+
+  private checkKept(keep: Record<string, string>, session: Runtime.InferenceSession | Seq2Seq): void {
+    for (const [output, name] of Object.entries(keep)) {
+      if (!session.outputNames.includes(output)) {
+        throw new Refused(`the model has no output ${output}; it has ${session.outputNames.join(", ")}`);
+      }
+      this.storage.checkFree(name);
+    }
   }
 
   /** Waits until the device is done; keeps what is to stay, reads back what is asked for, lets go of the rest. */
@@ -146,6 +150,11 @@ class Lane {
     }
     if (Object.keys(fetched).length === 0) {
       await this.backend.device?.queue.onSubmittedWorkDone();
+    }
+    if (this.backend.context && kept.length > 0) {
+      // WebNN has no other way to wait for its device than to read what it made.
+      const smallest = kept.reduce((least, each) => (each.bytes < least.bytes ? each : least));
+      await this.storage.get(smallest.name).getData();
     }
     return [kept, fetched];
   }
@@ -175,10 +184,6 @@ interface RunRequest {
   shared?: Record<string, string>;
   keep?: Record<string, string>;
   fetch?: boolean;
-}
-
-function inWords(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
 
 /** Connects a lane to the pool. One failed answer does not harm those behind it. */

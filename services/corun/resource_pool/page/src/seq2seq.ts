@@ -49,6 +49,8 @@ export function outputLocations(recipe: Recipe, onDevice: boolean): { encoder: O
 }
 
 export class Seq2Seq {
+  readonly outputNames: readonly string[] = ["tokens"];
+
   constructor(
     private readonly runtime: typeof Runtime,
     private readonly encoder: Session,

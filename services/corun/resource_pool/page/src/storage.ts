@@ -3,6 +3,7 @@
 import type * as Runtime from "onnxruntime-web";
 import type { TensorType } from "./frames";
 import type { Backend, StorageType } from "./platforms";
+import { Refused } from "./refusal";
 import { byteLength, toTensor, typed } from "./tensors";
 
 /** What the pool is told of a shared tensor. */
@@ -33,6 +34,10 @@ export class Storage {
   /** Brings a tensor to the device. */
   async put(name: string, received: Received): Promise<Kept> {
     const { device, context } = this.backend;
+    this.checkFree(name);
+    if (received.data.byteLength === 0) {
+      return this.keep(name, toTensor(this.runtime, received)); // no device has room for nothing
+    }
     if (device) {
       return this.keep(name, this.toGpu(device, received));
     }
@@ -41,18 +46,22 @@ export class Storage {
 
   /** Shares a tensor that lies where it lies. */
   keep(name: string, tensor: Runtime.Tensor): Kept {
-    if (this.tensors.has(name)) {
-      throw new Error(`a tensor is already shared as ${name}`);
-    }
     this.tensors.set(name, tensor);
     const storage = STORAGE_BY_LOCATION[tensor.location] ?? "cpu";
     return { name, type: tensor.type, shape: [...tensor.dims], bytes: byteLength(tensor.type, tensor.dims), storage };
   }
 
+  /** Returns when no tensor has this name. */
+  checkFree(name: string): void {
+    if (this.tensors.has(name)) {
+      throw new Refused(`a tensor is already shared as ${name}`);
+    }
+  }
+
   get(name: string): Runtime.Tensor {
     const tensor = this.tensors.get(name);
     if (!tensor) {
-      throw new Error(`no tensor is shared as ${name} in this lane`);
+      throw new Refused(`no tensor is shared as ${name} in this lane`);
     }
     return tensor;
   }
