@@ -53,12 +53,17 @@ class UnknownModel(CorunError):
 
 
 class ModelRefused(CorunError):
-    """A model's file failed its checks."""
+    """A model's file failed its checks. `problem` says which."""
 
     reason = "MODEL_REFUSED"
 
-    def __init__(self, model_name: str, problem: str) -> None:
-        super().__init__(f"model {model_name!r} is refused: {problem}", metadata={"model_name": model_name})
+    def __init__(self, model_name: str, problem: str, *, field: str = "model_name") -> None:
+        super().__init__(
+            f"model {model_name!r} is refused: {problem}",
+            field=field,
+            metadata={"model_name": model_name, "problem": problem},
+        )
+        self.problem = problem
 
 
 class PlatformUnavailable(CorunError):

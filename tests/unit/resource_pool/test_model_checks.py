@@ -16,7 +16,7 @@ def resolve_refused(tmp_path: Path, folder_name: str = "bad", **options: int) ->
     catalog = offline_catalog(tmp_path, models_folder=tmp_path / "mine", **options)
     with pytest.raises(ModelRefused) as raised:
         catalog.resolve(folder_name)
-    assert raised.value.metadata == {"model_name": folder_name}
+    assert raised.value.metadata == {"model_name": folder_name, "problem": raised.value.problem}
     return raised.value.message
 
 

@@ -88,13 +88,15 @@ class ModelCatalog:
         """
         if not is_model_name(name):
             raise UnknownModel(name, self._names(), field=field)
-        folder = self._users(name) or self._preparation.prepare(name, refresh=refresh)
-        if folder is None:
-            raise UnknownModel(name, self._names(), field=field)
         try:
-            return self._open(name, folder)
+            folder = self._users(name) or self._preparation.prepare(name, refresh=refresh)
+            if folder is not None:
+                return self._open(name, folder)
+        except ModelRefused as refused:
+            raise ModelRefused(name, refused.problem, field=field) from refused
         except OSError as error:
-            raise ModelRefused(name, f"its folder cannot be read: {error}") from error
+            raise ModelRefused(name, f"its folder cannot be read: {error}", field=field) from error
+        raise UnknownModel(name, self._names(), field=field)
 
     def _users(self, name: str) -> Path | None:
         if self._models_folder is None or "/" in name:
