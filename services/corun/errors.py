@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
+_LONGEST_PROBLEM = 500
+
 
 class CorunError(Exception):
     """Base of all of them. `reason` is a name of `ErrorReason` in error_reason.proto without its prefix."""
@@ -58,12 +60,12 @@ class ModelRefused(CorunError):
     reason = "MODEL_REFUSED"
 
     def __init__(self, model_name: str, problem: str, *, field: str = "model_name") -> None:
+        self.problem = _one_line(problem)
         super().__init__(
-            f"model {model_name!r} is refused: {problem}",
+            f"model {model_name!r} is refused: {self.problem}",
             field=field,
-            metadata={"model_name": model_name, "problem": problem},
+            metadata={"model_name": model_name, "problem": self.problem},
         )
-        self.problem = problem
 
 
 class PlatformUnavailable(CorunError):
@@ -191,3 +193,11 @@ class PeerUnavailable(CorunError):
             f"the {service} at {target} does not answer ({detail}); is it running?",
             metadata={"service": service, "target": target},
         )
+
+
+def _one_line(text: str) -> str:
+    """Words that may quote somebody's file, fit to be printed, logged and sent in a header."""
+    # Cut first: a quotation can be megabytes long.
+    words = " ".join(text[: 2 * _LONGEST_PROBLEM].split())
+    line = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in words)
+    return line if len(line) <= _LONGEST_PROBLEM else f"{line[:_LONGEST_PROBLEM]}…"

@@ -49,9 +49,11 @@ async def build(settings: Settings) -> AsyncIterator[Service]:
             transfer_seconds=settings.transfer_timeout_seconds,
         )
         preparation = Preparation(pages, PlatformFiles(settings.cache_folder / "webgpu"), limits)
+        catalog = ModelCatalog(models_folder=settings.models_folder, cache_folder=settings.cache_folder)
+        stack.callback(catalog.close)
         servicer = ResourcePoolServicer(
             settings=settings,
-            catalog=ModelCatalog(models_folder=settings.models_folder, cache_folder=settings.cache_folder),
+            catalog=catalog,
             pool=pool,
             preparation=preparation,
             capabilities=Capabilities(pool=pool, preparation=preparation, folder=settings.cache_folder),

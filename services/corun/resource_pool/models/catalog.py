@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from corun.errors import ModelRefused, UnknownModel
-from corun.resource_pool.models.facts import FactsStore, file_stamp
-from corun.resource_pool.models.guessing import LABELS_FILE, complete_manifest
-from corun.resource_pool.models.inspection import MAX_MODEL_BYTES
+from corun.resource_pool.models.checking.checker import CheckUnfinished, ModelChecker
+from corun.resource_pool.models.checking.limits import CheckLimits
+from corun.resource_pool.models.facts import MAX_MODEL_BYTES, MODEL_FILE
+from corun.resource_pool.models.facts_store import FactsStore, folder_stamp
+from corun.resource_pool.models.guessing import complete_manifest
+from corun.resource_pool.models.labels import read_labels
 from corun.resource_pool.models.manifest import Manifest, read_manifest
 from corun.resource_pool.models.model import Model
-from corun.resource_pool.models.preparation import MODEL_FILE, Preparation
+from corun.resource_pool.models.preparation import Preparation
 from corun.resource_pool.models.sources.hub import GUIDE_MODELS, Hub
 from corun.resource_pool.models.sources.names import is_model_name, name_of_cache_folder
 from corun.resource_pool.models.sources.packaged import PACKAGED_MODELS
 from corun.resource_pool.models.sources.seeded import SEEDED_MODELS
 from corun.resource_pool.models.sources.wheels import Download, WheelStore
-from corun.resource_pool.models.text import TOKENIZER_FILE
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,7 @@ class ModelCatalog:
         cache_folder: Its sub-folder `models` holds a folder for each prepared model; made when needed.
         hub_endpoint: Of a mirror; by default what `huggingface_hub` is configured for.
         max_model_bytes: Larger files are refused.
+        check_limits: What the check of a model may take of the machine.
         download: Fetches wheels; by default pip does.
     """
 
@@ -53,17 +57,24 @@ class ModelCatalog:
         cache_folder: Path,
         hub_endpoint: str | None = None,
         max_model_bytes: int = MAX_MODEL_BYTES,
+        check_limits: CheckLimits | None = None,
         download: Download | None = None,
     ) -> None:
         self._models_folder = models_folder
         self._prepared_folder = cache_folder / "models"
-        self._facts = FactsStore(self._prepared_folder / ".facts", max_bytes=max_model_bytes)
+        self._checker = ModelChecker(check_limits)
+        self._facts = FactsStore(self._prepared_folder / ".facts", checker=self._checker, max_bytes=max_model_bytes)
         hub = Hub(endpoint=hub_endpoint, max_bytes=max_model_bytes)
         wheels = WheelStore(self._prepared_folder / ".packages", download=download)
         self._preparation = Preparation(self._prepared_folder, hub=hub, wheels=wheels)
-        # One at a time: an inspection holds a file several times over in memory.
-        self._inspecting = threading.Lock()
-        self._models: dict[str, tuple[str, Model]] = {}
+        # One at a time: a check holds a file several times over in memory.
+        self._checking = threading.Lock()
+        # By name: the stamp of the files, and what came of them, a model or what is the matter with it.
+        self._known: dict[str, tuple[str, Model | str]] = {}
+
+    def close(self) -> None:
+        """Ends a check that is running; models that were not checked before are refused from now on. Idempotent."""
+        self._checker.close()
 
     def entries(self) -> list[ModelEntry]:
         """Every model by name. Cheap, but for a user's model without a type, which is opened the first time."""
@@ -79,7 +90,7 @@ class ModelCatalog:
     def resolve(self, name: str, *, field: str = "model_name", refresh: bool = False) -> Model:
         """The model, prepared if need be: that may fetch or write hundreds of megabytes, so keep it off the event loop.
 
-        The same object comes back until the file or its `model.toml` changes. `refresh` asks the Hub once more
+        The same object comes back until one of the model's files changes. `refresh` asks the Hub once more
         for a model that so far has seeded weights only.
 
         Raises:
@@ -102,22 +113,34 @@ class ModelCatalog:
         if self._models_folder is None or "/" in name:
             return None
         folder = self._models_folder / name
-        return folder if (folder / MODEL_FILE).is_file() else None
+        return folder if _holds_model(folder) else None
 
     def _open(self, name: str, folder: Path) -> Model:
-        path = folder / MODEL_FILE
         manifest = _manifest_of(name, folder)
-        stamp = f"{file_stamp(path, manifest)} {_companions(folder)}"
-        remembered = self._models.get(name)
-        if remembered is None or remembered[0] != stamp:
-            with self._inspecting:
-                remembered = self._models.get(name)
-                if remembered is None or remembered[0] != stamp:
-                    facts = self._facts.facts(path, name=name, manifest=manifest)
-                    manifest = complete_manifest(manifest, facts, folder, name=name)
-                    remembered = (stamp, Model(name=name, path=path, manifest=manifest, facts=facts))
-                    self._models[name] = remembered
-        return remembered[1]
+        stamp = folder_stamp(folder, manifest)
+        known = self._known.get(name)
+        if known is None or known[0] != stamp:
+            with self._checking:
+                known = self._known.get(name)
+                if known is None or known[0] != stamp:
+                    known = self._known[name] = (stamp, self._look_at(name, folder, manifest))
+        if isinstance(known[1], str):
+            raise ModelRefused(name, known[1])
+        return known[1]
+
+    def _look_at(self, name: str, folder: Path, manifest: Manifest) -> Model | str:
+        try:
+            facts = self._facts.facts(folder, name=name, manifest=manifest)
+            complete = complete_manifest(manifest, facts, folder, name=name)
+            path = folder / MODEL_FILE
+            return Model(name=name, path=path, manifest=complete, facts=facts, labels=read_labels(folder))
+        except CheckUnfinished:
+            raise
+        except ModelRefused as refused:
+            # Remembered, so that a file that takes the whole of its allowance takes it once.
+            return refused.problem
+        except ValueError as error:
+            return str(error)
 
     def _entry(self, name: str, folder: Path) -> ModelEntry:
         try:
@@ -158,24 +181,21 @@ def install_packaged(
 
 def _manifest_of(name: str, folder: Path) -> Manifest:
     try:
-        manifest = read_manifest(folder)
+        manifest = read_manifest(folder) or Manifest()
+        return manifest if manifest.source else dataclasses.replace(manifest, source=f"folder {folder}")
     except ValueError as error:
         raise ModelRefused(name, str(error)) from error
-    manifest = manifest or Manifest()
-    return manifest if manifest.source else dataclasses.replace(manifest, source=f"folder {folder}")
-
-
-def _companions(folder: Path) -> list[tuple[str, int, int]]:
-    paths = [folder / name for name in (TOKENIZER_FILE, LABELS_FILE)]
-    return [(path.name, path.stat().st_mtime_ns, path.stat().st_size) for path in paths if path.is_file()]
 
 
 def _model_folders(parent: Path) -> list[Path]:
     if not parent.is_dir():
         return []
-    return sorted(
-        folder for folder in parent.iterdir() if is_model_name(folder.name) and (folder / MODEL_FILE).is_file()
-    )
+    return sorted(folder for folder in parent.iterdir() if is_model_name(folder.name) and _holds_model(folder))
+
+
+def _holds_model(folder: Path) -> bool:
+    # Whatever stands there, so that one that is no file or leads nowhere is refused, not passed over.
+    return os.path.lexists(folder / MODEL_FILE)
 
 
 def _expected_entry(name: str) -> ModelEntry:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from corun.errors import InvalidField, ModelRefused
 from corun.resource_pool.models.audio import SPECTROGRAM_RATE, frames, log_mel_spectrogram, read_wav
 from corun.resource_pool.models.image import encode_image
 from corun.resource_pool.models.manifest import FramesInput, ImageInput, LogMelInput, Manifest, TextInput
-from corun.resource_pool.models.samples import sample_inputs
+from corun.resource_pool.models.samples import MAX_INPUT_BYTES, sample_inputs
 from corun.resource_pool.models.signature import TensorSpec
 from corun.resource_pool.models.text import TOKENIZER_FILE, TextEncoder
 
@@ -43,7 +44,7 @@ class Encoder:
 
         Raises:
             InvalidField: items of the wrong kind, broken ones, or too many for a graph of fixed batch.
-            ModelRefused: where the folder's tokenizer cannot be read.
+            ModelRefused: where the folder's tokenizer cannot be read, or fails on a text.
         """
         settings = self._manifest.preprocessing
         if settings is None:
@@ -52,7 +53,7 @@ class Encoder:
             raise InvalidField("items", "give at least one")
         match settings:
             case TextInput():
-                encoded = self._text_encoder.encode(self._texts(items), self._inputs)
+                encoded = self._encode_texts(self._texts(items))
             case ImageInput():
                 encoded = self._images(self._files(items), settings)
             case FramesInput():
@@ -78,6 +79,12 @@ class Encoder:
             raise InvalidField(f"items[{place}]", f"model {self._name!r} takes {self._manifest.accepts}")
         return files
 
+    def _encode_texts(self, texts: Sequence[str]) -> dict[str, Array]:
+        try:
+            return self._text_encoder.encode(texts, self._inputs)
+        except (OSError, ValueError) as error:
+            raise ModelRefused(self._name, str(error)) from error
+
     def _images(self, files: Sequence[bytes], settings: ImageInput) -> dict[str, Array]:
         pixels = [encode_image(file, settings, field=f"items[{index}].image") for index, file in enumerate(files)]
         return {self._inputs[0].name: np.stack(pixels).astype(self._inputs[0].dtype)}
@@ -88,6 +95,12 @@ class Encoder:
         samples = read_wav(
             files[0], rate=settings.sample_rate, max_seconds=settings.max_seconds, field="items[0].audio"
         )
+        size = math.ceil(len(samples) / settings.frame) * (settings.context + settings.frame) * samples.itemsize
+        if size > MAX_INPUT_BYTES:
+            raise InvalidField(
+                "items[0].audio",
+                f"the recording makes {size / 1e6:,.0f} MB of frames; at most {MAX_INPUT_BYTES / 1e6:.0f} MB",
+            )
         # The other inputs are states, which samples hold at zero.
         encoded = sample_inputs(self._inputs, self._manifest, self._id_limits, 1)
         encoded[self._inputs[0].name] = frames(samples, frame=settings.frame, context=settings.context)
@@ -108,7 +121,4 @@ class Encoder:
     def _text_encoder(self) -> TextEncoder:
         settings = self._manifest.preprocessing
         max_length = settings.max_length if isinstance(settings, TextInput) else TextInput().max_length
-        try:
-            return TextEncoder(self._folder / TOKENIZER_FILE, max_length=max_length)
-        except ValueError as error:
-            raise ModelRefused(self._name, str(error)) from error
+        return TextEncoder(self._folder / TOKENIZER_FILE, max_length=max_length)

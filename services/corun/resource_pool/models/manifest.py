@@ -7,16 +7,29 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
+from corun.resource_pool.models.regular_files import read_regular
+
 MANIFEST_FILE = "model.toml"
+_MAX_MANIFEST_BYTES = 64_000
 
 ModelType = Literal["text_embedding", "text_generation", "vision", "audio", "multimodal"]
 WeightsOrigin = Literal["PRETRAINED", "SEEDED"]
 Channels = tuple[float, float, float]
 
-_strict = ConfigDict(extra="forbid")
+
+def _printable(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("holds characters that cannot be printed")
+    return text
+
+
+# A path has up to 4096 bytes.
+Line = Annotated[str, Field(max_length=5000), AfterValidator(_printable)]
+
+_strict = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
 @dataclass(frozen=True, slots=True, config=_strict)
@@ -81,7 +94,7 @@ class LogMelInput:
     kind: Literal["log_mel"] = "log_mel"
     mels: Annotated[int, Field(ge=1, le=256)] = 80
     seconds: Annotated[int, Field(ge=1, le=120)] = 30
-    decoder_start: tuple[Annotated[int, Field(ge=0)], ...] = ()
+    decoder_start: Annotated[tuple[Annotated[int, Field(ge=0, le=2**31 - 1)], ...], Field(max_length=64)] = ()
 
 
 @dataclass(frozen=True, slots=True, config=_strict)
@@ -142,8 +155,8 @@ class Manifest:
 
     type: ModelType | None = None
     weights_origin: WeightsOrigin = "PRETRAINED"
-    source: str = ""
-    license: str = ""
+    source: Line = ""
+    license: Line = ""
     preprocessing: Preprocessing | None = None
     postprocessing: Postprocessing | None = None
 
@@ -162,18 +175,19 @@ def read_manifest(folder: Path) -> Manifest | None:
     """The manifest of a model folder, or None where it has none.
 
     Raises:
-        ValueError: with what is wrong, where the file is not TOML or breaks a rule.
+        ValueError: with what is wrong, where the file is no small file, is not TOML or breaks a rule.
         OSError: when it cannot be read.
     """
     path = folder / MANIFEST_FILE
-    if not path.is_file():
+    if not path.exists():
         return None
+    content = read_regular(path, max_bytes=_MAX_MANIFEST_BYTES)
     try:
-        return _adapter.validate_python(tomllib.loads(path.read_text(encoding="utf-8")))
+        return _adapter.validate_python(tomllib.loads(content.decode()))
     except ValidationError as error:
         problems = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
         raise ValueError(f"{MANIFEST_FILE}: {problems}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{MANIFEST_FILE} is not TOML: {error}") from error
 
 

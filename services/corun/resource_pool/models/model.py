@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from corun.errors import ModelRefused
 from corun.resource_pool.models.decoding import decode_classes, decode_embeddings, decode_speech
 from corun.resource_pool.models.encoding import Encoder
-from corun.resource_pool.models.guessing import LABELS_FILE, guess_type
+from corun.resource_pool.models.facts import Facts
+from corun.resource_pool.models.guessing import guess_type
 from corun.resource_pool.models.input_check import check_inputs
-from corun.resource_pool.models.inspection import Facts
 from corun.resource_pool.models.manifest import ClassesOutput, EmbeddingOutput, FramesInput, Manifest, SpeechOutput
+from corun.resource_pool.models.regular_files import file_stamp
 from corun.resource_pool.models.results import ItemResult
 from corun.resource_pool.models.samples import sample_inputs
 
@@ -39,9 +40,10 @@ class Model:
         accepts: text, image, audio, or empty where only raw tensors are taken.
     """
 
-    def __init__(self, *, name: str, path: Path, manifest: Manifest, facts: Facts) -> None:
+    def __init__(self, *, name: str, path: Path, manifest: Manifest, facts: Facts, labels: Sequence[str]) -> None:
         self.name = name
         self.path = path
+        self._stamp = file_stamp(path)
         self.model_type: str = manifest.type or guess_type(facts)
         self.weights_origin: str = manifest.weights_origin
         self.source = manifest.source
@@ -53,6 +55,7 @@ class Model:
         self.outputs = facts.outputs
         self.features = facts.features
         self._manifest = manifest
+        self._labels = labels
         self._id_limits = facts.id_limits
         self._encoder = Encoder(
             name=name, folder=path.parent, manifest=manifest, inputs=facts.inputs, id_limits=facts.id_limits
@@ -60,6 +63,19 @@ class Model:
 
     def __repr__(self) -> str:
         return f"<Model {self.name} {self.weights_origin} {self.size_bytes / 1e6:.1f} MB {self.sha256[:12]}>"
+
+    def check_unchanged(self) -> None:
+        """Returns when the file is still the one that was checked.
+
+        Raises:
+            ModelRefused: it is another by now, or gone.
+        """
+        try:
+            if file_stamp(self.path) == self._stamp:
+                return
+        except OSError as error:
+            raise ModelRefused(self.name, f"its file is gone: {error}") from error
+        raise ModelRefused(self.name, "its file changed after it was checked; try again, and it is checked again")
 
     def sample_inputs(self, batch_size: int) -> dict[str, Array]:
         """Synthetic inputs of realistic sizes, the same every time: sequences of 128 tokens, whole images, a second
@@ -113,8 +129,3 @@ class Model:
     def _frame_seconds(self) -> float:
         settings = self._manifest.preprocessing
         return settings.frame / settings.sample_rate if isinstance(settings, FramesInput) else 1.0
-
-    @functools.cached_property
-    def _labels(self) -> list[str]:
-        path = self.path.with_name(LABELS_FILE)
-        return path.read_text(encoding="utf-8").splitlines() if path.is_file() else []

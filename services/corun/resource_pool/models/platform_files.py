@@ -48,8 +48,10 @@ class PlatformFiles:
         """What lanes of this platform load for the model. Blocking: the first time it may read and write the file.
 
         Raises:
+            ModelRefused: the model's file is no longer the one that was checked.
             OSError: when the folder cannot be written.
         """
+        model.check_unchanged()
         own = ModelFile(model.path, model.sha256)
         if platform != "webgpu":
             return own

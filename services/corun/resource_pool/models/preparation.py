@@ -6,6 +6,7 @@ import threading
 from pathlib import Path
 
 from corun.errors import ModelRefused
+from corun.resource_pool.models.facts import MODEL_FILE
 from corun.resource_pool.models.manifest import read_manifest
 from corun.resource_pool.models.sources.hub import GUIDE_MODELS, Hub, HubModel, HubUnreachable, NotOnHub
 from corun.resource_pool.models.sources.names import cache_folder_name, is_repository
@@ -13,8 +14,6 @@ from corun.resource_pool.models.sources.packaged import PACKAGED_MODELS
 from corun.resource_pool.models.sources.publish import publish_folder
 from corun.resource_pool.models.sources.seeded import SEEDED_MODELS
 from corun.resource_pool.models.sources.wheels import FetchFailed, WheelStore
-
-MODEL_FILE = "model.onnx"
 
 
 class Preparation:

@@ -2,31 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from tokenizers import Tokenizer
+from tokenizers import Encoding, Tokenizer
 
 from corun.errors import InvalidField
+from corun.resource_pool.models.regular_files import read_regular
 from corun.resource_pool.models.signature import TensorSpec
 
 TOKENIZER_FILE = "tokenizer.json"
+# The largest public vocabularies take about half of it.
+_MAX_TOKENIZER_BYTES = 64_000_000
 
 
 class TextEncoder:
     """Encodes with the `tokenizer.json` of a model folder.
 
     Raises:
-        ValueError: when made, where the file is not a tokenizer's.
+        ValueError: when made, where the file is not a tokenizer's or is too large.
+        OSError: when made, where it cannot be read.
     """
 
     def __init__(self, path: Path, *, max_length: int) -> None:
-        try:
-            self._tokenizer = Tokenizer.from_file(str(path))
-        except Exception as error:  # the library raises nothing narrower
-            raise ValueError(f"{path.name} is not a tokenizer: {error}") from error
+        content = read_regular(path, max_bytes=_MAX_TOKENIZER_BYTES)
+        with _failures_as(f"{path.name} is not a tokenizer"):
+            self._tokenizer = Tokenizer.from_buffer(content)
         self._tokenizer.enable_truncation(max_length)
         # Padding is done here, to the longest of the batch: files come with paddings of their own.
         self._tokenizer.no_padding()
@@ -38,8 +42,11 @@ class TextEncoder:
 
         Raises:
             InvalidField: naming the text that has no tokens.
+            ValueError: where the tokenizer cannot do it.
         """
-        encodings = self._tokenizer.encode_batch(list(texts))
+        encodings: list[Encoding] = []
+        with _failures_as(f"{TOKENIZER_FILE} does not encode this"):
+            encodings = self._tokenizer.encode_batch(list(texts))
         for index, encoding in enumerate(encodings):
             if not encoding.ids:
                 raise InvalidField(f"items[{index}].text", "the text has no tokens")
@@ -62,3 +69,14 @@ class TextEncoder:
         """True where text alone gives all of these inputs."""
         names = {spec.name for spec in inputs}
         return "input_ids" in names and names <= {"input_ids", "attention_mask", "token_type_ids", "position_ids"}
+
+
+@contextmanager
+def _failures_as(problem: str) -> Iterator[None]:
+    """The library raises nothing narrower than Exception, and its panics are no Exceptions at all."""
+    try:
+        yield
+    except BaseException as error:
+        if isinstance(error, Exception) or type(error).__name__ == "PanicException":
+            raise ValueError(f"{problem}: {error}") from error
+        raise
