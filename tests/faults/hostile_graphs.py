@@ -158,6 +158,17 @@ BOMBS: dict[str, Callable[[], onnx.ModelProto]] = {
 }
 
 
+def grown_in_a_branch(*dimensions: int) -> onnx.ModelProto:
+    """Adds up as many ones as the dimensions say, in a branch, where nobody looks before it runs."""
+    nodes = [
+        helper.make_node("Constant", [], ["one"], value=_ONE),
+        helper.make_node("Constant", [], ["s"], value=ints("s", *dimensions)),
+        helper.make_node("Expand", ["one", "s"], ["grown"]),
+        helper.make_node("ReduceSum", ["grown"], ["b"], keepdims=0),
+    ]
+    return model_of(_choice(helper.make_graph(nodes, "branch", [], [helper.make_tensor_value_info("b", FLOAT, [])])))
+
+
 def million_nodes() -> bytes:
     """A chain of a million nodes, written without building it as a message first."""
     chain = (_node(b"Neg", [b"n%d" % number], b"n%d" % (number + 1)) for number in range(1_000_000))

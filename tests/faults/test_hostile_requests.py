@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Any
 
 import grpc
+import numpy as np
 import pytest
 
 from corun.plumbing.status import RemoteError
@@ -13,7 +14,7 @@ from corun.resource_pool.config import Settings
 from corun.v1 import core_pb2
 from corun.v1 import resource_pool_service_pb2 as messages
 from tests.browser.running import serve_pool
-from tests.faults.hostile_graphs import BOMBS, hidden_in
+from tests.faults.hostile_graphs import BOMBS, grown_in_a_branch, hidden_in
 from tests.unit.resource_pool.model_folders import write_graph, write_tiny_bert
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ WASM = core_pb2.PLATFORM_WASM
 
 
 def infer(name: str) -> messages.InferRequest:
-    tensor = core_pb2.Tensor(name="x", data_type=core_pb2.DATA_TYPE_FLOAT32, shape=[1], content=bytes(4))
+    tensor = core_pb2.Tensor(name="x", data_type=core_pb2.DATA_TYPE_FLOAT32, shape=[1, 4], content=bytes(16))
     return messages.InferRequest(model_name=name, platform=WASM, tensors=[tensor])
 
 
@@ -51,11 +52,13 @@ REQUESTS: dict[str, tuple[Callable[[str], Any], str]] = {
 
 @pytest.fixture(scope="module")
 async def pool(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ResourcePoolServiceAsyncStub]:
-    """A pool whose browsers nobody needs: what is refused here is refused before one starts."""
+    """A pool of which only the last test needs a browser: the others are refused before one starts."""
     place = tmp_path_factory.mktemp("hostile")
     write_tiny_bert(place / "mine" / "good")
     write_graph(place / "mine" / "elsewhere", hidden_in("a function", "/etc/passwd"))
     write_graph(place / "mine" / "bomb", BOMBS["Tile"]())
+    write_graph(place / "mine" / "terabytes-in-a-branch", grown_in_a_branch(2**20, 2**20))
+    write_graph(place / "mine" / "honest-branch", grown_in_a_branch(2, 3))
     (place / "mine" / "device").mkdir()
     (place / "mine" / "device" / "model.onnx").symlink_to("/dev/zero")
     (place / "outside").mkdir()
@@ -116,3 +119,14 @@ async def test_hostile_models_are_listed_for_what_they_are_beside_the_good_one(
     for name in ("elsewhere", "bomb", "device"):
         assert not listed[name].prepared
         assert "refused" in listed[name].source
+
+
+async def test_what_only_a_run_can_find_ends_in_the_browsers_memory_and_harms_nobody(
+    pool: ResourcePoolServiceAsyncStub,
+) -> None:
+    for _ in range(2):
+        error = await refusal(pool, "Infer", "terabytes-in-a-branch")
+        assert (error.code, error.reason) == ("FAILED_PRECONDITION", "INFERENCE_FAILED")
+        response = await pool.Infer(infer("honest-branch"))
+        assert response.outputs[0].content == np.full((1, 4), 6, np.float32).tobytes()
+    assert (await pool.GetPoolStatus(messages.GetPoolStatusRequest())).lost_count == 0
