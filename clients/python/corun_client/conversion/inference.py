@@ -43,7 +43,7 @@ class Inference:
         run_time_ms: Inside the lane.
         engine: Browser engine that ran it.
         adapter: Adapter of the platform.
-        weights_origin: PRETRAINED, SEEDED (outputs are not meaningful) or UNKNOWN.
+        weights_origin: PRETRAINED, SEEDED (outputs are not meaningful), NONE (arithmetic without weights) or UNKNOWN.
     """
 
     outputs: Mapping[str, Array]

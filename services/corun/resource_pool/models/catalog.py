@@ -19,11 +19,14 @@ from corun.resource_pool.models.labels import read_labels
 from corun.resource_pool.models.manifest import Manifest, read_manifest
 from corun.resource_pool.models.model import Model
 from corun.resource_pool.models.preparation import Preparation
+from corun.resource_pool.models.sources.arithmetic import ARITHMETIC_MODELS
 from corun.resource_pool.models.sources.hub import GUIDE_MODELS, Hub
 from corun.resource_pool.models.sources.names import is_model_name, name_of_cache_folder
 from corun.resource_pool.models.sources.packaged import PACKAGED_MODELS
 from corun.resource_pool.models.sources.seeded import SEEDED_MODELS
 from corun.resource_pool.models.sources.wheels import Download, WheelStore
+
+_OWN_MODELS = (*ARITHMETIC_MODELS, *PACKAGED_MODELS, *SEEDED_MODELS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +81,7 @@ class ModelCatalog:
 
     def entries(self) -> list[ModelEntry]:
         """Every model by name. Cheap, but for a user's model without a type, which is opened the first time."""
-        found = {name: _expected_entry(name) for name in (*PACKAGED_MODELS, *SEEDED_MODELS)}
+        found = {name: _expected_entry(name) for name in _OWN_MODELS}
         for folder in _model_folders(self._prepared_folder):
             name = name_of_cache_folder(folder.name)
             if self._preparation.prepared(name) is not None:
@@ -161,14 +164,14 @@ def install_packaged(
     hub_endpoint: str | None = None,
     download: Download | None = None,
 ) -> list[str]:
-    """Prepares all packaged models and the guide's three, and checks them; asks the Hub again for seeded ones.
+    """Prepares corun's own models: arithmetic, packaged ones, the guide's three. Asks the Hub again for seeded ones.
 
     `progress` is told of each in words; one that fails does not stop the others. Returns the names that are ready.
     The other arguments are those of `ModelCatalog`.
     """
     catalog = ModelCatalog(models_folder=None, cache_folder=cache_folder, hub_endpoint=hub_endpoint, download=download)
     ready = []
-    for name in (*PACKAGED_MODELS, *SEEDED_MODELS):
+    for name in _OWN_MODELS:
         try:
             model = catalog.resolve(name, refresh=True)
         except ModelRefused as error:
@@ -199,7 +202,10 @@ def _holds_model(folder: Path) -> bool:
 
 
 def _expected_entry(name: str) -> ModelEntry:
-    if name in PACKAGED_MODELS:
+    if name in ARITHMETIC_MODELS:
+        manifest = ARITHMETIC_MODELS[name].manifest
+        source = f"{manifest.source}; not written yet"
+    elif name in PACKAGED_MODELS:
         manifest = PACKAGED_MODELS[name].manifest
         source = f"{manifest.source}; not fetched yet"
     else:

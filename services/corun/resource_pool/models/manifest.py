@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import tomllib
+from dataclasses import field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -16,7 +18,7 @@ MANIFEST_FILE = "model.toml"
 _MAX_MANIFEST_BYTES = 64_000
 
 ModelType = Literal["text_embedding", "text_generation", "vision", "audio", "multimodal"]
-WeightsOrigin = Literal["PRETRAINED", "SEEDED"]
+WeightsOrigin = Literal["PRETRAINED", "SEEDED", "NONE"]
 Channels = tuple[float, float, float]
 
 
@@ -28,6 +30,8 @@ def _printable(text: str) -> str:
 
 # A path has up to 4096 bytes.
 Line = Annotated[str, Field(max_length=5000), AfterValidator(_printable)]
+
+SampleSizes = Annotated[dict[Line, Annotated[int, Field(ge=1, le=65536)]], Field(max_length=16)]
 
 _strict = ConfigDict(extra="forbid", allow_inf_nan=False)
 
@@ -149,6 +153,7 @@ class Manifest:
     Attributes:
         source: In words: a folder, a package and its version, a repository, a seed.
         license: SPDX identifier.
+        sample_sizes: Of free dimensions by their name, for synthetic inputs: what plans and profiles run.
         preprocessing: How text, an image or a recording becomes inputs; without it only raw tensors are taken.
         postprocessing: How outputs are read.
     """
@@ -157,6 +162,7 @@ class Manifest:
     weights_origin: WeightsOrigin = "PRETRAINED"
     source: Line = ""
     license: Line = ""
+    sample_sizes: SampleSizes = field(default_factory=dict)
     preprocessing: Preprocessing | None = None
     postprocessing: Postprocessing | None = None
 
@@ -199,8 +205,12 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
 def _to_toml(values: dict[str, Any]) -> str:
     # JSON's strings, numbers, booleans and arrays are TOML's as well, as long as non-ASCII is left alone.
     plain = {key: value for key, value in values.items() if value is not None and not isinstance(value, dict)}
-    lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in plain.items()]
+    lines = [f"{_key(key)} = {json.dumps(value, ensure_ascii=False)}" for key, value in plain.items()]
     for key, table in values.items():
-        if isinstance(table, dict):
+        if isinstance(table, dict) and table:
             lines += ["", f"[{key}]", *_to_toml(table).splitlines()]
     return "\n".join(lines) + "\n"
+
+
+def _key(name: str) -> str:
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else json.dumps(name, ensure_ascii=False)

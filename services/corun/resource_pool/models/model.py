@@ -28,7 +28,7 @@ class Model:
     Attributes:
         name: As listed.
         model_type: text_embedding, text_generation, vision, audio or multimodal.
-        weights_origin: PRETRAINED or SEEDED.
+        weights_origin: PRETRAINED, SEEDED or NONE.
         source: In words.
         license: SPDX identifier, or empty.
         path: The ONNX file.

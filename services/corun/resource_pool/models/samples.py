@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from corun.errors import InvalidField
 from corun.resource_pool.models.manifest import FramesInput, ImageInput, LogMelInput, Manifest, TextInput
-from corun.resource_pool.models.signature import TensorSpec
+from corun.resource_pool.models.signature import FREE_DIMENSION, TensorSpec
 
 Array = npt.NDArray[np.generic]
 
@@ -73,7 +73,11 @@ def _size(spec: TensorSpec, axis: int, manifest: Manifest, *, leading: int, batc
     size = spec.shape[axis]
     if isinstance(size, int):
         return size
-    if axis == 0 or (size == batch_name and batch_name.strip("?")):
+    if size == batch_name and size != FREE_DIMENSION:
+        return leading
+    if size in manifest.sample_sizes:
+        return manifest.sample_sizes[size]
+    if axis == 0:
         return leading
     return _free_size(spec, axis, manifest)
 
