@@ -19,6 +19,7 @@ from corun.resource_pool.models.labels import read_labels
 from corun.resource_pool.models.manifest import Manifest, read_manifest
 from corun.resource_pool.models.model import Model
 from corun.resource_pool.models.preparation import Preparation
+from corun.resource_pool.models.regular_files import file_stamp
 from corun.resource_pool.models.sources.arithmetic import ARITHMETIC_MODELS
 from corun.resource_pool.models.sources.hub import GUIDE_MODELS, Hub
 from corun.resource_pool.models.sources.names import is_model_name, name_of_cache_folder
@@ -132,11 +133,13 @@ class ModelCatalog:
         return known[1]
 
     def _look_at(self, name: str, folder: Path, manifest: Manifest) -> Model | str:
+        path = folder / MODEL_FILE
+        stamp = file_stamp(path)  # first: what changes from here on is noticed
         try:
             facts = self._facts.facts(folder, name=name, manifest=manifest)
             complete = complete_manifest(manifest, facts, folder, name=name)
-            path = folder / MODEL_FILE
-            return Model(name=name, path=path, manifest=complete, facts=facts, labels=read_labels(folder))
+            labels = read_labels(folder)
+            return Model(name=name, path=path, stamp=stamp, manifest=complete, facts=facts, labels=labels)
         except CheckUnfinished:
             raise
         except ModelRefused as refused:

@@ -40,10 +40,12 @@ class Model:
         accepts: text, image, audio, or empty where only raw tensors are taken.
     """
 
-    def __init__(self, *, name: str, path: Path, manifest: Manifest, facts: Facts, labels: Sequence[str]) -> None:
+    def __init__(
+        self, *, name: str, path: Path, stamp: str, manifest: Manifest, facts: Facts, labels: Sequence[str]
+    ) -> None:
         self.name = name
         self.path = path
-        self._stamp = file_stamp(path)
+        self._stamp = stamp
         self.model_type: str = manifest.type or guess_type(facts)
         self.weights_origin: str = manifest.weights_origin
         self.source = manifest.source

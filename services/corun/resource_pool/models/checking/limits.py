@@ -32,8 +32,8 @@ class Allowance:
 class CheckLimits:
     """Allowances by the size of the file.
 
-    A check of 436 MB takes 1.5 GB of address space (the file, its message, and a copy in the checker or the
-    runtime) and 6 s of processor time; one of a few kB takes 0.3 GB and half a second.
+    A check takes 0.22 GB of address space and three times the file (its bytes, its message, and a copy in the
+    checker or the runtime); half a second of processor time for a few kB, 4 s for 436 MB.
 
     Attributes:
         memory_bytes: Address space for any file.
