@@ -54,7 +54,7 @@ def test_a_check_that_takes_more_time_than_it_may_is_a_refusal_that_is_remembere
     assert "more than 3 s of processor time" in trial.refusal(slow)
     begin = time.monotonic()
     assert "more than 3 s of processor time" in trial.refusal(slow)
-    assert time.monotonic() - begin < 1  # the limit is not spent again
+    assert time.monotonic() - begin < 2  # the limit is not spent again
 
 
 def test_a_check_that_takes_more_memory_than_it_may_is_a_refusal(tmp_path: Path) -> None:
