@@ -38,6 +38,11 @@ class InvalidField(CorunError):
 
     def __init__(self, field: str, problem: str) -> None:
         super().__init__(f"{field}: {problem}", field=field)
+        self.problem = problem
+
+    def inside(self, field: str) -> InvalidField:
+        """The same problem, told of a field inside `field`."""
+        return InvalidField(f"{field}.{self.field}", self.problem)
 
 
 class UnknownModel(CorunError):
@@ -73,12 +78,15 @@ class PlatformUnavailable(CorunError):
 
     reason = "PLATFORM_UNAVAILABLE"
 
-    def __init__(self, platform: str, offered: Sequence[str], detail: str) -> None:
-        known = ", ".join(offered) or "none"
+    def __init__(
+        self, platform: str, offered: Sequence[str], detail: str, *, retry_after_seconds: float | None = None
+    ) -> None:
+        known = ", ".join(dict.fromkeys(offered)) or "none"
         super().__init__(
             f"platform: {platform!r} is not available here ({detail}); available: {known}",
             field="platform",
             metadata={"platform": platform, "offered": known},
+            retry_after_seconds=retry_after_seconds,
         )
 
 
@@ -110,9 +118,13 @@ class PoolFull(CorunError):
 
     reason = "POOL_FULL"
 
-    def __init__(self, *, max_connections: int, waited_seconds: float, retry_after_seconds: float) -> None:
+    def __init__(
+        self, *, max_connections: int, waited_seconds: float, retry_after_seconds: float, pinned_count: int = 0
+    ) -> None:
+        held = f" ({pinned_count} of them hold shared tensors: release those)" if pinned_count else ""
+        stayed = f"stayed busy for {waited_seconds:.1f} s" if waited_seconds else "are busy and the queue is full"
         super().__init__(
-            f"all {max_connections} connections stayed busy for {waited_seconds:.1f} s; try again later "
+            f"all {max_connections} connections{held} {stayed}; try again in {retry_after_seconds:.2g} s "
             "or raise max_connections",
             metadata={"max_connections": str(max_connections)},
             retry_after_seconds=retry_after_seconds,
@@ -193,6 +205,82 @@ class PeerUnavailable(CorunError):
             f"the {service} at {target} does not answer ({detail}); is it running?",
             metadata={"service": service, "target": target},
         )
+
+
+class TensorNotFound(CorunError):
+    """There is no such shared tensor."""
+
+    reason = "TENSOR_NOT_FOUND"
+
+    def __init__(self, message: str, *, tensor_name: str = "") -> None:
+        field = message.partition(":")[0]
+        super().__init__(message, field=field, metadata={"tensor_name": tensor_name} if tensor_name else None)
+
+
+class TensorLost(CorunError):
+    """The shared tensor went with the lane that held it."""
+
+    reason = "TENSOR_LOST"
+
+    def __init__(self, tensor_name: str, cause: str) -> None:
+        super().__init__(
+            f"the shared tensor {tensor_name!r} is lost ({cause}); share it again",
+            metadata={"tensor_name": tensor_name, "cause": cause},
+        )
+
+
+class TensorExists(CorunError):
+    """The name of a shared tensor is taken."""
+
+    reason = "TENSOR_EXISTS"
+
+    def __init__(self, tensor_name: str) -> None:
+        super().__init__(
+            f"a tensor is already shared as {tensor_name!r}; release it first or choose another name",
+            metadata={"tensor_name": tensor_name},
+        )
+
+
+class TensorLimit(CorunError):
+    """Shared tensors would take more than they may."""
+
+    reason = "TENSOR_LIMIT"
+
+    def __init__(self, wanted_bytes: int, taken_bytes: int, limit_bytes: int) -> None:
+        super().__init__(
+            f"{wanted_bytes:,} more bytes of shared tensors do not fit: {taken_bytes:,} of {limit_bytes:,} are taken; "
+            "release others",
+            metadata={"limit_bytes": str(limit_bytes)},
+        )
+
+
+class LeaseEnded(CorunError):
+    """The lease ended before its holder was done."""
+
+    reason = "LEASE_ENDED"
+
+    def __init__(self, lease_id: str, cause: str) -> None:
+        super().__init__(f"lease {lease_id} ended: {cause}; try again", metadata={"lease_id": lease_id})
+
+
+class QueueDeadline(CorunError):
+    """The caller's deadline passed in the queue."""
+
+    reason = "QUEUE_DEADLINE"
+
+    def __init__(self, waited_seconds: float) -> None:
+        super().__init__(
+            f"the deadline passed after {waited_seconds:.2f} s in the queue for a connection; nothing was run"
+        )
+
+
+class InstallFailed(CorunError):
+    """Something that corun offers to install could not be had."""
+
+    reason = "INTERNAL"
+
+    def __init__(self, what: str, detail: str) -> None:
+        super().__init__(f"{what} could not be installed: {detail}")
 
 
 def _one_line(text: str) -> str:

@@ -34,6 +34,7 @@ def isolated_environment(folder: Path) -> dict[str, str]:
         "CORUN_RESOURCE_POOL_MODELS_FOLDER": str(write_tiny_models(folder / "models")),
         "CORUN_RESOURCE_POOL_MAX_CONNECTIONS": "1",
         "CORUN_RESOURCE_POOL_CORE_COUNT": "2",
+        "CORUN_RESOURCE_POOL_PROBE_AT_START": "false",
     }
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from corun.errors import UnknownModel
-from tests.faults.trial import Trial
-from tests.unit.resource_pool.model_folders import write_tiny_bert
+from tests.faults.trial import RECIPE, Trial
+from tests.unit.resource_pool.model_folders import counting_graphs, write_parts, write_tiny_bert
 
 
 @pytest.fixture(scope="module")
@@ -148,6 +148,22 @@ EXPLOSION = {"type": "Replace", "pattern": {"String": "a"}, "content": "a" * 300
 def test_a_tokenizer_that_means_harm_refuses_the_model(trial: Trial, content: str, problem: str) -> None:
     folder = write_tiny_bert(trial.new_folder())
     (folder / "tokenizer.json").write_text(content, encoding="utf-8")
+    assert problem in trial.refusal(folder)
+
+
+def test_a_tokenizer_that_explodes_where_it_decodes_refuses_the_model(trial: Trial) -> None:
+    folder = write_parts(trial.new_folder(), counting_graphs(), manifest=RECIPE)
+    content = tokenizer(decoder={"type": "Sequence", "decoders": [EXPLOSION] * 4})
+    (folder / "tokenizer.json").write_text(content, encoding="utf-8")
+    assert "SIG" in trial.refusal(folder)
+
+
+@pytest.mark.parametrize("part", ["encoder", "decoder"])
+@pytest.mark.parametrize(("target", "problem"), [("/dev/zero", "not a regular file"), ("/nowhere", "No such file")])
+def test_a_link_in_the_place_of_a_part_is_refused_too(trial: Trial, part: str, target: str, problem: str) -> None:
+    folder = write_parts(trial.new_folder(), counting_graphs(), manifest=RECIPE)
+    (folder / f"{part}.onnx").unlink()
+    (folder / f"{part}.onnx").symlink_to(target)
     assert problem in trial.refusal(folder)
 
 

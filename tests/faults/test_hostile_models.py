@@ -21,8 +21,8 @@ from tests.faults.hostile_graphs import (
     nested_branches,
     promised_gigabytes,
 )
-from tests.faults.trial import Trial
-from tests.unit.resource_pool.model_folders import write_tiny_bert
+from tests.faults.trial import RECIPE, Trial
+from tests.unit.resource_pool.model_folders import counting_graphs, write_parts, write_tiny_bert
 
 REASONS = {
     "weights whose size overflows 64 bits": "claims the shape [4294967296, 4294967296]",
@@ -136,3 +136,41 @@ def test_graphs_like_the_hostile_ones_but_of_honest_sizes_are_taken(trial: Trial
     folder = trial.new_folder()
     (folder / "model.onnx").write_bytes(model.SerializeToString())
     assert trial.catalog.resolve(folder.name).features.operator_count == 3
+
+
+@pytest.mark.parametrize("part", ["encoder", "decoder"])
+@pytest.mark.parametrize("name", ["weights of terabytes", "a cycle"])
+def test_either_part_of_a_model_may_be_the_one_that_means_harm(trial: Trial, part: str, name: str) -> None:
+    folder = write_parts(trial.new_folder(), counting_graphs(), manifest=RECIPE)
+    (folder / f"{part}.onnx").write_bytes(BOMBS[name]().SerializeToString())
+    problem = trial.refusal(folder)
+    assert problem.startswith(f"{part}.onnx: ")
+    assert REASONS[name] in problem
+
+
+def test_a_part_that_loads_in_no_runtime_is_named(trial: Trial) -> None:
+    graphs = counting_graphs()
+    follows = next(each for each in graphs["decoder"].graph.initializer if each.name == "ends")
+    follows.CopyFrom(helper.make_tensor("ends", TensorProto.INT32, [1, 10], [1] * 10))
+    folder = write_parts(trial.new_folder(), graphs, manifest=RECIPE)
+    assert "decoder.onnx: " in trial.refusal(folder)
+
+
+def test_a_branch_of_a_decoder_that_grows_past_a_browser_is_refused(trial: Trial) -> None:
+    graphs = counting_graphs()
+    graph = graphs["decoder"].graph
+    huge = helper.make_graph(
+        [
+            helper.make_node("Constant", [], ["sizes"], value=ints("sizes", 2**20, 2**20)),
+            helper.make_node("ConstantOfShape", ["sizes"], ["grown"]),
+            helper.make_node("ReduceSum", ["grown"], ["sum"], keepdims=0),
+        ],
+        "huge",
+        [],
+        [helper.make_tensor_value_info("sum", TensorProto.FLOAT, [])],
+    )
+    graph.node.append(helper.make_node("If", ["later"], ["unused"], then_branch=huge, else_branch=huge))
+    graph.input.append(helper.make_tensor_value_info("later", TensorProto.BOOL, [1]))
+    graph.output.append(helper.make_tensor_value_info("unused", TensorProto.FLOAT, []))
+    folder = write_parts(trial.new_folder(), graphs, manifest=RECIPE + 'switch = "later"\n')
+    assert "a browser's memory ends at" in trial.refusal(folder)

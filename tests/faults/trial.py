@@ -10,11 +10,13 @@ import pytest
 
 from corun.errors import ModelRefused
 from corun.resource_pool.models.checking.limits import CheckLimits
-from tests.unit.resource_pool.model_folders import offline_catalog, write_tiny_bert
+from tests.unit.resource_pool.model_folders import COUNTING_RECIPE, offline_catalog, write_tiny_bert
 
 # What the check of a small file may take by the clock, and more than this process grows by while it waits.
 BOUND_SECONDS = CheckLimits().allowance(0).wall_seconds
 BOUND_BYTES = 64_000_000
+# Of a model in parts, without a type: what has one is listed without being opened.
+RECIPE = COUNTING_RECIPE.replace('type = "audio"\n', "")
 CHECK = "corun.resource_pool.models.checking.child"
 
 

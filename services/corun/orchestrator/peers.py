@@ -10,6 +10,7 @@ import grpc
 
 from corun.errors import PeerUnavailable
 from corun.plumbing.status import RemoteError
+from corun.v1 import core_pb2
 from corun.v1 import predictor_service_pb2 as predictor_pb2
 from corun.v1 import resource_pool_service_pb2 as pool_pb2
 from corun.v1 import validator_service_pb2 as validator_pb2
@@ -78,10 +79,10 @@ class Peers:
         call = self._pool.ListModels(pool_pb2.ListModelsRequest(names=names), timeout=seconds)
         return list((await self._pool_link.answer(call, within=seconds)).models)
 
-    async def capabilities(self) -> pool_pb2.GetCapabilitiesResponse:
-        """Which engines and platforms work on the pool's machine."""
+    async def capabilities(self, platform: core_pb2.Platform.ValueType) -> pool_pb2.GetCapabilitiesResponse:
+        """Which engines of the pool's machine were tried until one was found that has the platform."""
         seconds = self._timeouts.prepare
-        call = self._pool.GetCapabilities(pool_pb2.GetCapabilitiesRequest(), timeout=seconds)
+        call = self._pool.GetCapabilities(pool_pb2.GetCapabilitiesRequest(platform=platform), timeout=seconds)
         return await self._pool_link.answer(call, within=seconds)
 
     async def profile(self, request: pool_pb2.ProfileModelRequest) -> pool_pb2.ProfileModelResponse:

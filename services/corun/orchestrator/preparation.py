@@ -47,7 +47,7 @@ async def prepare(peers: Peers, *, workload: core_pb2.Workload, platform: core_p
     """
     models = await _models(peers, workload)
     check_model_types(asked_models(workload), [model.model_type for model in models])
-    capabilities = await peers.capabilities()
+    capabilities = await peers.capabilities(platform)
     engine = engine_for(platform_name(platform), [engine_of(each) for each in capabilities.engines])
     environment = predictor_pb2.ExecutionEnvironment(
         platform=platform, engine=engine, core_count=capabilities.core_count

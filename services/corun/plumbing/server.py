@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -20,11 +20,20 @@ MAX_CONCURRENT_RPCS = 1000
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A servicer, its full name (for health and reflection), and the generated function that adds it."""
+    """A service and how it is added to a server.
+
+    Attributes:
+        name: Its full name, for health and reflection.
+        servicer: Answers its calls.
+        add: The generated function that adds it.
+        parts: Gives, at once and after every change, which of its parts are in order; health tells of each as
+            `<name>/<part>`.
+    """
 
     name: str
     servicer: Any
     add: Callable[[Any, grpc.aio.Server], None]
+    parts: Callable[[], AsyncIterator[Mapping[str, bool]]] | None = None
 
 
 class Server:
@@ -68,11 +77,26 @@ class Server:
         await self._server.start()
         for name in ["", *names]:
             await probe.set(name, health_pb2.HealthCheckResponse.SERVING)
+        watches = [asyncio.create_task(_watch_parts(service, probe)) for service in services if service.parts]
         try:
             yield
         finally:
+            for watch in watches:
+                watch.cancel()
+            await asyncio.gather(*watches, return_exceptions=True)
             await asyncio.shield(self._stop(probe))
 
     async def _stop(self, probe: health.aio.HealthServicer) -> None:
         await probe.enter_graceful_shutdown()
         await self._server.stop(self._grace_seconds)
+
+
+async def _watch_parts(service: Service, probe: health.aio.HealthServicer) -> None:
+    told: dict[str, bool] = {}
+    assert service.parts is not None
+    async for parts in service.parts():
+        for part, in_order in parts.items():
+            if told.get(part) is not in_order:
+                told[part] = in_order
+                states = health_pb2.HealthCheckResponse
+                await probe.set(f"{service.name}/{part}", states.SERVING if in_order else states.NOT_SERVING)

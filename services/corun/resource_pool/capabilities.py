@@ -11,15 +11,16 @@ import numpy as np
 from onnx import TensorProto, helper
 
 from corun.errors import BrowserLost, CorunError, PlatformUnavailable
-from corun.resource_pool.browser.engines import ENGINES, Engine, runs_sandboxed
+from corun.resource_pool.browser.engines import ENGINES, Engine
 from corun.resource_pool.browser.lane import Lane, LaneFailed
-from corun.resource_pool.core.plan import LaneNeed
+from corun.resource_pool.browser.page_server import PageServer
+from corun.resource_pool.browser.sandbox import is_sandboxed
+from corun.resource_pool.core.engine_choice import EngineChoice, Offer, candidates, choose_engine
+from corun.resource_pool.core.placement import ConnectionNeed
 from corun.resource_pool.pool import Pool
-from corun.resource_pool.preparation import Preparation
 
 PLATFORMS = ("wasm", "webgpu", "webnn")
 _PROBE_SECONDS = 60.0
-_PROBE = LaneNeed(width=1, model_names=frozenset())
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,79 +47,115 @@ class EngineCapability:
 
 
 class Capabilities:
-    """Probes each engine once, at the first question, by running a one-node model on each platform."""
+    """Probes each engine when it is first asked for, by running a one-node model on each platform."""
 
-    def __init__(self, *, pool: Pool, preparation: Preparation, folder: Path) -> None:
+    def __init__(self, *, pool: Pool, pages: PageServer, folder: Path) -> None:
         self._pool = pool
-        self._preparation = preparation
+        self._pages = pages
         self._folder = folder
-        self._found: tuple[EngineCapability, ...] | None = None
+        self._found: dict[str, EngineCapability] = {}
         self._lock = asyncio.Lock()
 
-    async def engines(self) -> tuple[EngineCapability, ...]:
-        """Every engine that corun knows. A failed probe is tried again at the next question."""
-        async with self._lock:
-            if self._found is not None:
-                return self._found
-            found = tuple([await self._probe_engine(engine) for engine in ENGINES])
-            if any(engine.available for engine in found):
-                self._found = found
-            return found
+    @property
+    def probed(self) -> list[EngineCapability]:
+        """What has been found out so far."""
+        return list(self._found.values())
 
-    async def require(self, platform: str) -> PlatformCapability:
-        """What is known of a platform that works.
+    async def engines(self, *, refresh: bool = False, platform: str = "") -> list[EngineCapability]:
+        """Every engine that corun knows, probed now if it was not yet or, with `refresh`, again.
+
+        With a platform, engines are tried until one has it, and only those come back that were tried.
+        """
+        if refresh:
+            self._found.clear()
+        tried = []
+        for engine in ENGINES.values():
+            found = await self._engine(engine)
+            tried.append(found)
+            if any(each.platform == platform and each.supported for each in found.platforms):
+                break
+        return tried
+
+    async def engine_for(self, platform: str, *, preferred: str = "", model_type: str = "") -> EngineChoice:
+        """The engine that serves a platform: the preferred one, or the next that can, with the reason why.
 
         Raises:
-            PlatformUnavailable: it works in no engine; the message says why and what there is.
+            PlatformUnavailable: none can; the message says why and what there is.
         """
-        everything = [each for engine in await self.engines() for each in engine.platforms]
-        for each in everything:
-            if each.platform == platform and each.supported:
-                return each
-        details = [each.detail for each in everything if each.platform == platform]
-        details += [engine.detail for engine in await self.engines() if not engine.available]
-        offered = [each.platform for each in everything if each.supported]
-        raise PlatformUnavailable(platform, offered, "; ".join(details))
+        offers: list[Offer] = []
+        for name in candidates(preferred, tuple(ENGINES)):
+            offers.append(Offer(name, await self._problem(ENGINES[name], platform)))
+            choice = choose_engine(preferred, offers, model_type=model_type)
+            if choice is not None:
+                return choice
+        details = "; ".join(dict.fromkeys(offer.problem for offer in offers))
+        waits = [self._pool.health.retry_after_seconds(name, platform) for name in ENGINES]
+        retry = min((each for each in waits if each), default=None)
+        raise PlatformUnavailable(platform, self._offered(), details, retry_after_seconds=retry)
+
+    def _offered(self) -> list[str]:
+        return [each.platform for engine in self.probed for each in engine.platforms if each.supported]
+
+    async def _problem(self, engine: Engine, platform: str) -> str:
+        found = await self._engine(engine)
+        if not found.available:
+            return found.detail
+        supported = next(each for each in found.platforms if each.platform == platform)
+        if not supported.supported:
+            return f"{engine.name}: {supported.detail}"
+        return self._pool.health.problem(engine.name, platform)
+
+    async def _engine(self, engine: Engine) -> EngineCapability:
+        """What is known of an engine. One that could not be started is tried again at the next question."""
+        async with self._lock:
+            known = self._found.get(engine.name)
+            if known is None or not known.available:
+                known = self._found[engine.name] = await self._probe_engine(engine)
+            return known
 
     async def _probe_engine(self, engine: Engine) -> EngineCapability:
-        if engine.executable() is None:
-            return EngineCapability(engine.name, "", False, False, f"not found: {engine.how_to_get}", ())
+        sandboxed = await asyncio.to_thread(is_sandboxed, engine)
+        if engine.find() is None:
+            detail = f"{engine.name} is not installed: {engine.how_to_get}"
+            return EngineCapability(engine.name, "", False, sandboxed, detail, ())
         platforms, version = [], ""
         for platform in PLATFORMS:
             if platform not in engine.platforms:
-                detail = f"{engine.name} has no working {platform} implementation"
+                detail = f"{engine.name} has no {platform}"
                 platforms.append(PlatformCapability(platform, False, detail=detail))
                 continue
             try:
-                capability, version = await self._probe_twice(platform)
-                platforms.append(capability)
-            except (CorunError, LaneFailed) as error:
+                found, version = await self._probe_with_retry(engine, platform)
+                platforms.append(found)
+            except LaneFailed as error:
                 platforms.append(PlatformCapability(platform, False, detail=str(error)))
-        available = bool(version)
-        detail = "" if available else next(each.detail for each in platforms if each.detail)
-        return EngineCapability(engine.name, version, available, runs_sandboxed(), detail, tuple(platforms))
+            except CorunError as error:
+                return EngineCapability(engine.name, version, False, sandboxed, f"{engine.name}: {error}", ())
+        return EngineCapability(engine.name, version, True, sandboxed, "", tuple(platforms))
 
-    async def _probe_twice(self, platform: str) -> tuple[PlatformCapability, str]:
-        """A browser that dies says nothing about the platform: another is asked, once."""
+    async def _probe_with_retry(self, engine: Engine, platform: str) -> tuple[PlatformCapability, str]:
         try:
-            return await self._probe_platform(platform)
+            return await self._probe_platform(engine, platform)
         except BrowserLost:
-            return await self._probe_platform(platform)
+            return await self._probe_platform(engine, platform)
 
-    async def _probe_platform(self, platform: str) -> tuple[PlatformCapability, str]:
+    async def _probe_platform(self, engine: Engine, platform: str) -> tuple[PlatformCapability, str]:
         path, digest = await asyncio.to_thread(_write_probe, self._folder)
-        async with self._pool.lease((_PROBE,), platform=platform, model_sizes={}, exclusive=False) as lease:
-            lane = await lease.connection.open_lane(platform=platform, width=1)
+        need = ConnectionNeed(engine.name, platform, ())
+        async with self._pool.lease((need,), purpose=f"a probe of {platform}", exclusive=False) as lease:
+            (connection,) = lease.connections
+            lease.renew(_PROBE_SECONDS)
+            lane = await connection.open_lane(platform=platform, width=1)
             try:
                 async with asyncio.timeout(_PROBE_SECONDS):
                     await self._run_probe(lane, path, digest)
-                return PlatformCapability(platform, True, lane.adapter, lane.software_adapter), lease.connection.version
+                return PlatformCapability(platform, True, lane.adapter, lane.software_adapter), connection.version
             finally:
-                await asyncio.shield(lease.connection.close_lane(lane.lane_id))
+                await asyncio.shield(connection.close_lane(lane.lane_id))
 
     async def _run_probe(self, lane: Lane, path: Path, digest: str) -> None:
-        url = self._preparation.pages.publish_model(digest, path)
-        await lane.load("probe", url, timeout=_PROBE_SECONDS)
+        url = self._pages.publish_model(digest, path)
+        await lane.load("probe", url, {}, timeout=_PROBE_SECONDS)
         values = np.arange(4, dtype=np.float32).reshape(2, 2)
         await lane.put("probe", {"a": values}, timeout=_PROBE_SECONDS)
         reply = await lane.run("probe", "probe", fetch=True, timeout=_PROBE_SECONDS)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -11,9 +13,11 @@ from google.protobuf import duration_pb2
 
 from corun.errors import InvalidField
 from corun.resource_pool.capabilities import EngineCapability
+from corun.resource_pool.core.engine_choice import Fallback
 from corun.resource_pool.core.plan import Plan, PlannedRun
+from corun.resource_pool.core.shared_tensors import SharedTensor
+from corun.resource_pool.inference import Inferred
 from corun.resource_pool.models import ItemResult, Model, ModelEntry
-from corun.resource_pool.pool import Slot
 from corun.resource_pool.profiling import Profile
 from corun.v1 import core_pb2
 from corun.v1 import resource_pool_service_pb2 as messages
@@ -34,9 +38,10 @@ def origin_value(origin: str) -> core_pb2.WeightsOrigin.ValueType:
 def to_plan(plan: core_pb2.Plan) -> Plan:
     """The plan without what only its author needs."""
     stages = tuple(
-        tuple(PlannedRun(run.model_name, run.batch_size, run.lane) for run in stage.runs) for stage in plan.stages
+        tuple(PlannedRun(run.model_name, run.batch_size, run.lane, tuple(run.members)) for run in stage.runs)
+        for stage in plan.stages
     )
-    return Plan(stages, tuple(plan.lane_widths))
+    return Plan(stages, tuple(plan.lane_widths), plan.replicas if plan.HasField("replicas") else 1)
 
 
 def from_entry(entry: ModelEntry) -> messages.ModelInfo:
@@ -79,7 +84,7 @@ def _from_spec(spec: Any) -> messages.TensorSpec:
     return messages.TensorSpec(name=spec.name, data_type=spec.data_type, shape=[str(size) for size in spec.shape])
 
 
-def to_arrays(tensors: list[core_pb2.Tensor]) -> dict[str, Array]:
+def to_arrays(tensors: Sequence[core_pb2.Tensor], *, field: str = "") -> dict[str, Array]:
     """Tensors by name.
 
     Raises:
@@ -87,14 +92,15 @@ def to_arrays(tensors: list[core_pb2.Tensor]) -> dict[str, Array]:
     """
     arrays: dict[str, Array] = {}
     for index, tensor in enumerate(tensors):
+        where = field or f"tensors[{index}]"
         if tensor.name in arrays:
-            raise InvalidField(f"tensors[{index}].name", f"{tensor.name!r} is given twice")
+            raise InvalidField(f"{where}.name", f"{tensor.name!r} is given twice")
         dtype = np.dtype(core_pb2.DataType.Name(tensor.data_type).removeprefix("DATA_TYPE_").lower())
         expected = dtype.itemsize * int(np.prod(tensor.shape, dtype=object))
         if len(tensor.content) != expected:
             shape = list(tensor.shape)
             raise InvalidField(
-                f"tensors[{index}].content",
+                f"{where}.content",
                 f"{len(tensor.content)} bytes for {dtype.name} of shape {shape}; it takes {expected}",
             )
         arrays[tensor.name] = np.frombuffer(tensor.content, dtype=dtype).reshape(tuple(tensor.shape))
@@ -131,6 +137,7 @@ def from_item_result(result: ItemResult) -> messages.ItemResult:
         speech_segments=[
             messages.SpeechSegment(start=_duration(start), end=_duration(end)) for start, end in result.speech
         ],
+        transcript=result.transcript,
     )
 
 
@@ -172,24 +179,94 @@ def from_profile(profile: Profile) -> messages.ModelProfile:
     )
 
 
-def from_slot(slot: Slot, memory_mb: float) -> messages.ConnectionStatus:
-    """A browser as it is now."""
-    connection = slot.connection
-    return messages.ConnectionStatus(
-        connection_id=connection.connection_id,
-        engine=connection.engine.name,
-        state=slot.state,
-        process_id=connection.process_id,
-        memory_mb=memory_mb,
-        idle_memory_mb=connection.idle_memory_mb,
-        lease_count=connection.lease_count,
-        lanes=[
-            messages.LaneStatus(
-                lane_id=lane.lane_id,
-                platform=platform_value(lane.platform),
-                width=lane.width,
-                model_names=sorted(lane.model_names),
-            )
-            for lane in connection.lanes.values()
-        ],
+def from_fallback(fallback: Fallback | None) -> messages.EngineFallback | None:
+    """A preferred engine that could not serve, and the one that did."""
+    if fallback is None:
+        return None
+    return messages.EngineFallback(
+        model_type=fallback.model_type, preferred=fallback.preferred, used=fallback.used, reason=fallback.reason
+    )
+
+
+def from_shared_tensor(tensor: SharedTensor) -> messages.SharedTensor:
+    """A shared tensor as it lies."""
+    return messages.SharedTensor(
+        name=tensor.name,
+        data_type=core_pb2.DataType.Value(f"DATA_TYPE_{tensor.data_type.upper()}"),
+        shape=tensor.shape,
+        size_bytes=tensor.size_bytes,
+        storage_type=tensor.storage_type,
+        owner=tensor.owner,
+        connection_id=tensor.connection_id,
+        lane_id=tensor.lane_id,
+        producer_model=tensor.producer_model,
+        consumer_models=tensor.consumer_models,
+    )
+
+
+def to_arrays_or_items(
+    items: Sequence[messages.InferItem], tensors: Sequence[core_pb2.Tensor], accepts: str
+) -> tuple[tuple[str | bytes, ...], dict[str, Array]]:
+    """What a caller brings: items, or arrays by name.
+
+    Raises:
+        InvalidField: as `to_items` and `to_arrays`.
+    """
+    return (tuple(to_items(list(items), accepts)), {}) if items else ((), to_arrays(tensors))
+
+
+def to_shared_inputs(inputs: Sequence[messages.SharedInput]) -> dict[str, str]:
+    """Names of shared tensors, by input.
+
+    Raises:
+        InvalidField: an input comes twice.
+    """
+    found: dict[str, str] = {}
+    for index, each in enumerate(inputs):
+        if each.input_name in found:
+            raise InvalidField(f"shared_inputs[{index}].input_name", f"{each.input_name!r} is given twice")
+        found[each.input_name] = each.tensor_name
+    return found
+
+
+def to_kept_outputs(outputs: Sequence[messages.KeptOutput], names: Sequence[str]) -> dict[str, str]:
+    """Names to share outputs under, by output.
+
+    Raises:
+        InvalidField: an output comes twice or is not among `names`.
+    """
+    found: dict[str, str] = {}
+    for index, each in enumerate(outputs):
+        where = f"kept_outputs[{index}].output_name"
+        if each.output_name in found:
+            raise InvalidField(where, f"{each.output_name!r} is given twice")
+        if each.output_name not in names:
+            raise InvalidField(where, f"the graph has no output {each.output_name!r}; it has {', '.join(names)}")
+        found[each.output_name] = each.tensor_name
+    return found
+
+
+def about_shared_inputs(error: InvalidField, tensor_count: int) -> InvalidField:
+    """The same problem, told of the field it came from: shared inputs are checked behind so many tensors."""
+    place = re.match(r"tensors\[(\d+)\]", error.field)
+    if place is None or int(place[1]) < tensor_count:
+        return error
+    return InvalidField(f"shared_inputs[{int(place[1]) - tensor_count}]", error.problem)
+
+
+def from_inferred(inferred: Inferred, results: Sequence[ItemResult], origin: str) -> messages.InferResponse:
+    """A run's answer."""
+    return messages.InferResponse(
+        outputs=[from_array(name, array) for name, array in inferred.outputs.items()],
+        results=[from_item_result(result) for result in results],
+        run_time_ms=inferred.run_time_ms,
+        engine=inferred.engine,
+        adapter=inferred.adapter,
+        software_adapter=inferred.software_adapter,
+        connection_id=inferred.connection_id,
+        weights_origin=origin_value(origin),
+        boundary_bytes=inferred.boundary_bytes,
+        zero_copy=inferred.zero_copy,
+        kept=[from_shared_tensor(tensor) for tensor in inferred.kept],
+        fallback=from_fallback(inferred.fallback),
     )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from corun.resource_pool.conversion import origin_value
+from corun.resource_pool.conversion import from_array, from_fallback, from_item_result, origin_value
 from corun.resource_pool.core import events
-from corun.resource_pool.core.measurement import TimedRun
+from corun.resource_pool.core.measurement import LaneUse, TimedRun
 from corun.v1 import core_pb2
 from corun.v1 import resource_pool_service_pb2 as messages
 
@@ -53,6 +53,15 @@ def from_event(event: events.Event, *, sequence: int) -> messages.ExecutePlanRes
             )
         case events.Retried():
             response.retried.cause = event.cause
+        case events.MemberDone():
+            response.output.CopyFrom(
+                messages.MemberOutput(
+                    member=event.member,
+                    model_name=event.model_name,
+                    outputs=[from_array(name, array) for name, array in event.outputs.items()],
+                    results=[from_item_result(result) for result in event.results],
+                )
+            )
         case events.Measured():
             response.measured.CopyFrom(_from_measured(event))
     return response
@@ -77,6 +86,9 @@ def _from_measured(measured: events.Measured) -> messages.Measurement:
         software_adapter=measured.software_adapter,
         weights_origins={name: origin_value(origin) for name, origin in measured.weights_origins.items()},
         retry_count=measured.retry_count,
+        lanes=[_from_lane_use(lane) for lane in measured.lanes],
+        fallbacks=[message for each in measured.fallbacks if (message := from_fallback(each)) is not None],
+        boundary_bytes=sum(run.boundary_bytes for run in measured.runs),
     )
 
 
@@ -90,4 +102,22 @@ def _from_timed_run(run: TimedRun) -> messages.RunMeasurement:
         lane_width=run.lane_width,
         run_time_ms=run.run_time_ms,
         concurrency=run.concurrency,
+        engine=run.engine,
+        connection_id=run.connection_id,
+        boundary_bytes=run.boundary_bytes,
+        replica=run.replica,
+    )
+
+
+def _from_lane_use(lane: LaneUse) -> messages.LaneMeasurement:
+    return messages.LaneMeasurement(
+        lane=lane.lane,
+        replica=lane.replica,
+        connection_id=lane.connection_id,
+        engine=lane.engine,
+        adapter=lane.adapter,
+        software_adapter=lane.software_adapter,
+        width=lane.width,
+        wasm_memory_mb=lane.wasm_memory_mb,
+        model_names=lane.model_names,
     )

@@ -1,21 +1,28 @@
-"""Carries out a plan in a browser and measures it."""
+"""Carries out a plan in one browser or several, and measures it."""
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
-from collections.abc import Mapping
+from collections.abc import Coroutine, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from corun.errors import BrowserLost
-from corun.resource_pool.browser.lane import Lane
+from corun.resource_pool.browser.frames import Array
+from corun.resource_pool.browser.lane import RunReply
 from corun.resource_pool.browser.memory import MemorySampler
+from corun.resource_pool.capabilities import Capabilities
 from corun.resource_pool.core import events
-from corun.resource_pool.core.measurement import TimedRun, figures
-from corun.resource_pool.core.plan import Plan, PlannedRun
+from corun.resource_pool.core.engine_choice import EngineChoice
+from corun.resource_pool.core.measurement import LaneUse, TimedRun, figures
+from corun.resource_pool.core.placement import ConnectionNeed
+from corun.resource_pool.core.plan import EnginePlan, Plan, PlannedRun, split_by_engine
 from corun.resource_pool.models import Model
-from corun.resource_pool.pool import Pool
-from corun.resource_pool.preparation import Emit, Preparation
+from corun.resource_pool.plan_inputs import Batch, handed_out
+from corun.resource_pool.pool import Lease, Pool
+from corun.resource_pool.preparation import Emit, LeasedLane, Preparation
 
 _MOST_RETRIES = 1
 
@@ -26,159 +33,349 @@ _WARM_STEADY_RUNS = 2
 _WARM_RUNS_MOST = 10
 _WARM_SECONDS = 15.0
 
+T = TypeVar("T")
+
+# Where a run stands in the plan: stage, index in the stage.
+Place = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class PlanOrder:
+    """What is to be carried out.
+
+    Attributes:
+        plan: The schedule.
+        models: Every model of the plan by name.
+        platform: Of all its lanes.
+        batches: The inferences of each run.
+        preferences: Engine to prefer by model type.
+        iterations: How often the plan is run and measured.
+        warmup_iterations: Passes over the whole plan before the first measured one.
+        return_outputs: Tell what the models gave back in the last iteration.
+        memory_interval_seconds: Shortest pause between two samples of memory.
+        deadline: Of the caller, a monotonic time.
+    """
+
+    plan: Plan
+    models: Mapping[str, Model]
+    platform: str
+    batches: Mapping[Place, tuple[Batch, ...]]
+    preferences: Mapping[str, str] = field(default_factory=dict)
+    iterations: int = 1
+    warmup_iterations: int = 0
+    return_outputs: bool = False
+    memory_interval_seconds: float = 0.1
+    deadline: float = float("inf")
+
 
 @dataclass(slots=True)
 class _Timing:
     runs: list[TimedRun] = field(default_factory=list)
-    latencies_ms: list[float] = field(default_factory=list)
+    latencies_ms: dict[int, float] = field(default_factory=dict)
     wall_seconds: float = 0.0
+    outputs: dict[Place, list[tuple[Batch, RunReply]]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Copy:
+    """One replica's lanes, by their number in the plan as split by engine."""
+
+    replica: int
+    lanes: tuple[LeasedLane, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class PlanExecution:
-    """One plan to be carried out `iterations` times.
-
-    Attributes:
-        models: Every model of the plan by name.
-        warmup_iterations: Passes over the whole plan before the first measured one.
-        memory_interval_seconds: Shortest pause between two samples of memory.
-    """
+    """One plan to be carried out."""
 
     pool: Pool
     preparation: Preparation
-    models: Mapping[str, Model]
-    plan: Plan
-    platform: str
-    iterations: int
-    warmup_iterations: int
-    memory_interval_seconds: float
+    capabilities: Capabilities
+    order: PlanOrder
 
     async def run(self, emit: Emit) -> events.Measured:
         """Carries the plan out, telling `emit` what happens; a lost browser costs one retry in another.
 
         Raises:
             BrowserLost: the second browser was lost too.
-            InferenceFailed, PlatformUnavailable, PoolFull, StepTimedOut
+            InferenceFailed, LeaseEnded, PlatformUnavailable, PoolFull, QueueDeadline, StepTimedOut
         """
-        retries = 0
-        while True:
+        for retries in itertools.count():
             try:
                 return await self._attempt(emit, retries)
             except BrowserLost as error:
                 if retries == _MOST_RETRIES:
                     raise
-                retries += 1
                 emit(events.Retried(error.cause))
+        raise AssertionError("the loop above ends only by returning or raising")
 
     async def _attempt(self, emit: Emit, retries: int) -> events.Measured:
-        needs = self.plan.lane_needs()
-        sizes = {name: model.size_bytes for name, model in self.models.items()}
-        async with self.pool.lease(needs, platform=self.platform, model_sizes=sizes, exclusive=True) as lease:
-            begin = time.perf_counter()
-            lanes = await self.preparation.lanes(lease, needs, platform=self.platform)
-            adapter, software = lanes[0].adapter, lanes[0].software_adapter
-            browser = lease.connection
-            emit(events.Leased(browser.connection_id, browser.engine.name, adapter, software, lease.queue_time_ms))
-            await self._load(lanes, emit)
-            loaded = time.perf_counter()
-            await self._warm_up(lanes)
-            warm = time.perf_counter()
-            emit(events.WarmedUp((warm - loaded) * 1000))
-            async with MemorySampler(browser.main_process, interval_seconds=self.memory_interval_seconds) as sampler:
-                timing = await self._measure(lanes, emit)
-            memory = sampler.peak_over(browser.idle_memory_mb)
+        choices = await self._choose_engines()
+        split = split_by_engine(self.order.plan, {name: choice.engine for name, choice in choices.items()})
+        needs = self._needs(split)
+        sizes = {name: model.size_bytes for name, model in self.order.models.items()}
+        async with self.pool.lease(
+            needs, purpose="a plan", exclusive=True, model_sizes=sizes, deadline=self.order.deadline
+        ) as lease:
+            return await _Attempt(self, lease, split, choices, emit, retries).measured(needs)
+
+    async def _choose_engines(self) -> dict[str, EngineChoice]:
+        return {
+            name: await self.capabilities.engine_for(
+                self.order.platform,
+                preferred=self.order.preferences.get(model.model_type, ""),
+                model_type=model.model_type,
+            )
+            for name, model in self.order.models.items()
+        }
+
+    def _needs(self, split: EnginePlan) -> tuple[ConnectionNeed, ...]:
+        """One browser an engine, each with the lanes of that engine for every replica."""
+        lanes = split.plan.lane_needs()
+        needs = []
+        for engine in dict.fromkeys(split.engines):
+            own = tuple(need for need, each in zip(lanes, split.engines, strict=True) if each == engine)
+            needs.append(ConnectionNeed(engine, self.order.platform, own * split.plan.replicas))
+        return tuple(needs)
+
+
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    """One attempt at a plan, in the browsers of one lease."""
+
+    execution: PlanExecution
+    lease: Lease
+    split: EnginePlan
+    choices: Mapping[str, EngineChoice]
+    emit: Emit
+    retries: int
+
+    @property
+    def _order(self) -> PlanOrder:
+        return self.execution.order
+
+    @property
+    def _preparation(self) -> Preparation:
+        return self.execution.preparation
+
+    async def measured(self, needs: tuple[ConnectionNeed, ...]) -> events.Measured:
+        begin = time.perf_counter()
+        lanes = await self._preparation.lanes(self.lease, needs)
+        copies = self._copies(needs, lanes)
+        self._announce(lanes)
+        await _together(*(self._load_connection(copies, connection) for connection in range(len(needs))))
+        loaded = time.perf_counter()
+        await self._warm_up(copies)
+        warm = time.perf_counter()
+        self.emit(events.WarmedUp((warm - loaded) * 1000))
+        mains = [connection.main_process for connection in self.lease.connections]
+        async with MemorySampler(mains, interval_seconds=self._order.memory_interval_seconds) as sampler:
+            timing = await self._measure(copies)
+        memory = sampler.peak_over(sum(connection.idle_memory_mb for connection in self.lease.connections))
+        self._hand_out(timing)
+        await self._clear(copies)
+        first = copies[0].lanes[0]
+        latencies = [timing.latencies_ms[iteration] for iteration in sorted(timing.latencies_ms)]
         return events.Measured(
             figures=figures(
-                iteration_latencies_ms=timing.latencies_ms,
-                item_count=self.plan.item_count,
+                iteration_latencies_ms=latencies,
+                item_count=self._order.plan.item_count,
                 wall_seconds=timing.wall_seconds,
                 memory_mb=memory.peak_mb,
             ),
-            iteration_latencies_ms=tuple(timing.latencies_ms),
-            runs=tuple(timing.runs),
+            iteration_latencies_ms=tuple(latencies),
+            runs=tuple(sorted(timing.runs, key=lambda run: (run.iteration, run.stage, run.run))),
             memory=memory,
-            queue_time_ms=lease.queue_time_ms,
+            queue_time_ms=self.lease.queue_time_ms,
             load_time_ms=(loaded - begin) * 1000,
             warmup_time_ms=(warm - loaded) * 1000,
-            engine=browser.engine.name,
-            adapter=adapter,
-            software_adapter=software,
-            weights_origins={name: model.weights_origin for name, model in self.models.items()},
-            retry_count=retries,
+            engine=first.connection.engine.name,
+            adapter=first.lane.adapter,
+            software_adapter=first.lane.software_adapter,
+            weights_origins={name: model.weights_origin for name, model in self._order.models.items()},
+            retry_count=self.retries,
+            lanes=tuple(self._lane_uses(copies)),
+            fallbacks=tuple(dict.fromkeys(each.fallback for each in self.choices.values() if each.fallback)),
         )
 
-    async def _load(self, lanes: list[Lane], emit: Emit) -> None:
-        for number, (lane, need) in enumerate(zip(lanes, self.plan.lane_needs(), strict=True)):
-            for name in sorted(need.model_names):
-                await self.preparation.load(lane, self.models[name], lane_number=number, emit=emit)
-        for lane, run in self._distinct_runs(lanes):
-            slot = _slot(run)
-            if slot not in lane.slots:
-                inputs = await asyncio.to_thread(self.models[run.model_name].sample_inputs, run.batch_size)
-                await self.preparation.put(lane, slot, inputs)
-                lane.slots.add(slot)
+    def _copies(self, needs: tuple[ConnectionNeed, ...], lanes: list[list[LeasedLane]]) -> list[_Copy]:
+        """Sorts the lanes of all browsers into replicas, each by the lane's number in the split plan."""
+        engines = self.split.engines
+        found = []
+        for replica in range(self.split.plan.replicas):
+            remaining = {
+                need.engine: iter(own[replica * engines.count(need.engine) :])
+                for need, own in zip(needs, lanes, strict=True)
+            }
+            found.append(_Copy(replica, tuple(next(remaining[engine]) for engine in engines)))
+        return found
 
-    async def _warm_up(self, lanes: list[Lane]) -> None:
-        for lane, run in self._distinct_runs(lanes):
-            slot = _slot(run)
-            if slot in lane.warm_slots:
-                continue
-            begin, best, steady = time.perf_counter(), float("inf"), 0
-            for _ in range(_WARM_RUNS_MOST):
-                reply = await self.preparation.run(lane, run.model_name, slot)
-                steady = steady + 1 if reply.run_time_ms > best * (1 - _WARM_GAIN) else 0
-                best = min(best, reply.run_time_ms)
-                if steady == _WARM_STEADY_RUNS or time.perf_counter() - begin > _WARM_SECONDS:
-                    break
-            lane.warm_slots.add(slot)
-        for _ in range(self.warmup_iterations):
-            for stage in self.plan.stages:
-                await self._run_stage(lanes, stage)
+    def _announce(self, lanes: list[list[LeasedLane]]) -> None:
+        for own in lanes:
+            lane, connection = own[0].lane, own[0].connection
+            self.emit(
+                events.Leased(
+                    connection.connection_id,
+                    connection.engine.name,
+                    lane.adapter,
+                    lane.software_adapter,
+                    self.lease.queue_time_ms,
+                )
+            )
 
-    def _distinct_runs(self, lanes: list[Lane]) -> list[tuple[Lane, PlannedRun]]:
-        found = {(run.lane, run.model_name, run.batch_size): run for stage in self.plan.stages for run in stage}
-        return [(lanes[run.lane], run) for run in found.values()]
+    async def _load_connection(self, copies: list[_Copy], connection: int) -> None:
+        """Loads what one browser needs: all its lanes with the same model at once, for they share the file."""
+        own = self.lease.connections[connection]
+        wanted: dict[str, list[tuple[int, LeasedLane]]] = {}
+        for copy in copies:
+            for number, need in enumerate(self.split.plan.lane_needs()):
+                if copy.lanes[number].connection is own:
+                    for name in sorted(need.model_names):
+                        wanted.setdefault(name, []).append((number, copy.lanes[number]))
+        for name, places in wanted.items():
+            await _together(*(self._load(name, number, at) for number, at in places))
+        for copy in copies:
+            for at, batch, model in self._distinct_batches(copy):
+                if at.connection is own and (batch.tensors is not None or batch.slot not in at.lane.slots):
+                    await self._preparation.put(at, batch.slot, await self._inputs(batch, model))
+                    at.lane.slots.add(batch.slot)
 
-    async def _measure(self, lanes: list[Lane], emit: Emit) -> _Timing:
+    async def _inputs(self, batch: Batch, model: Model) -> Mapping[str, Array]:
+        if batch.tensors is not None:
+            return batch.tensors
+        return await asyncio.to_thread(model.sample_inputs, batch.item_count)
+
+    async def _load(self, name: str, number: int, at: LeasedLane) -> None:
+        model = self._order.models[name]
+        load_time_ms, already = await self._preparation.load(at, model)
+        lane_number = self.split.lane_numbers[number]
+        self.emit(events.ModelLoaded(name, lane_number, load_time_ms, model.weights_origin, already))
+
+    async def _warm_up(self, copies: list[_Copy]) -> None:
+        for copy in copies:
+            for at, batch, model in self._distinct_batches(copy):
+                if batch.tensors is not None or batch.slot not in at.lane.warm_slots:
+                    await self._warm(at, batch, model)
+        for _ in range(self._order.warmup_iterations):
+            for number in range(len(self.split.plan.stages)):
+                await _together(*(self._run_stage(copy, number) for copy in copies))
+
+    async def _warm(self, at: LeasedLane, batch: Batch, model: Model) -> None:
+        begin, best, steady = time.perf_counter(), float("inf"), 0
+        for _ in range(_WARM_RUNS_MOST):
+            reply = await self._preparation.run(at, model.name, slot=batch.slot)
+            steady = steady + 1 if reply.run_time_ms > best * (1 - _WARM_GAIN) else 0
+            best = min(best, reply.run_time_ms)
+            if steady == _WARM_STEADY_RUNS or time.perf_counter() - begin > _WARM_SECONDS:
+                break
+        at.lane.warm_slots.add(batch.slot)
+
+    def _distinct_batches(self, copy: _Copy) -> list[tuple[LeasedLane, Batch, Model]]:
+        found = {}
+        for number, stage in enumerate(self.split.plan.stages):
+            for index, run in enumerate(stage):
+                for batch in self._order.batches[number, index]:
+                    found[run.lane, batch.slot] = (copy.lanes[run.lane], batch, self._order.models[run.model_name])
+        return list(found.values())
+
+    async def _measure(self, copies: list[_Copy]) -> _Timing:
         timing = _Timing()
-        begin = end = time.perf_counter()
-        for iteration in range(self.iterations):
-            started = time.perf_counter()
-            for number, stage in enumerate(self.plan.stages):
-                for run in range(len(stage)):
-                    emit(events.RunStarted(iteration, number, run))
-                for run, (run_time_ms, arrived_at) in enumerate(await self._run_stage(lanes, stage)):
-                    planned = stage[run]
-                    timed = TimedRun(
-                        iteration=iteration,
-                        stage=number,
-                        run=run,
-                        model_name=planned.model_name,
-                        batch_size=planned.batch_size,
-                        lane_width=lanes[planned.lane].width,
-                        concurrency=len(stage),
-                        run_time_ms=run_time_ms,
-                    )
-                    timing.runs.append(timed)
-                    emit(events.RunFinished(timed))
-                    end = max(end, arrived_at)
-            latency_ms = (end - started) * 1000
-            timing.latencies_ms.append(latency_ms)
-            emit(events.IterationFinished(iteration, latency_ms))
-        timing.wall_seconds = end - begin
+        numbers = iter(range(self._order.iterations))
+        begin = time.perf_counter()
+        ends = await _together(*(self._iterate(copy, numbers, timing, begin) for copy in copies))
+        timing.wall_seconds = max(ends) - begin
         return timing
 
-    async def _run_stage(self, lanes: list[Lane], stage: tuple[PlannedRun, ...]) -> list[tuple[float, float]]:
-        """Runs a stage; gives back each run's time in its lane (ms) and when its reply arrived."""
-        runs = [
-            asyncio.ensure_future(self.preparation.run(lanes[run.lane], run.model_name, _slot(run))) for run in stage
-        ]
-        try:
-            return [(reply.run_time_ms, reply.arrived_at) for reply in await asyncio.gather(*runs)]
-        finally:
-            for run in runs:
-                run.cancel()
+    async def _iterate(self, copy: _Copy, numbers: Iterator[int], timing: _Timing, begin: float) -> float:
+        """Takes one iteration after another until none is left; gives when the last result was there."""
+        end = begin
+        for iteration in numbers:
+            started = time.perf_counter()
+            last = self._order.return_outputs and iteration == self._order.iterations - 1
+            for number, stage in enumerate(self.split.plan.stages):
+                for run in range(len(stage)):
+                    self.emit(events.RunStarted(iteration, number, run))
+                for run, replies in enumerate(await self._run_stage(copy, number, fetch=last)):
+                    self._note(timing, copy, iteration, (number, run), replies)
+                    if last:
+                        timing.outputs[number, run] = list(zip(self._order.batches[number, run], replies, strict=True))
+                    end = max(end, replies[-1].arrived_at)
+            timing.latencies_ms[iteration] = (end - started) * 1000
+            self.emit(events.IterationFinished(iteration, timing.latencies_ms[iteration]))
+        return end
+
+    def _note(self, timing: _Timing, copy: _Copy, iteration: int, place: Place, replies: list[RunReply]) -> None:
+        stage = self.split.plan.stages[place[0]]
+        planned = stage[place[1]]
+        at = copy.lanes[planned.lane]
+        timed = TimedRun(
+            iteration=iteration,
+            stage=place[0],
+            run=place[1],
+            model_name=planned.model_name,
+            batch_size=planned.batch_size,
+            lane_width=at.lane.width,
+            concurrency=len(stage) * min(self.split.plan.replicas, self._order.iterations),
+            run_time_ms=sum(reply.run_time_ms for reply in replies),
+            engine=at.connection.engine.name,
+            connection_id=at.connection.connection_id,
+            boundary_bytes=sum(reply.boundary_bytes for reply in replies),
+            replica=copy.replica,
+        )
+        timing.runs.append(timed)
+        self.emit(events.RunFinished(timed))
+
+    async def _run_stage(self, copy: _Copy, number: int, *, fetch: bool = False) -> list[list[RunReply]]:
+        """Runs a stage; gives the replies of each run, one a batch."""
+        stage = self.split.plan.stages[number]
+        return await _together(
+            *(self._run(copy, run, self._order.batches[number, i], fetch=fetch) for i, run in enumerate(stage))
+        )
+
+    async def _run(self, copy: _Copy, run: PlannedRun, batches: tuple[Batch, ...], *, fetch: bool) -> list[RunReply]:
+        at = copy.lanes[run.lane]
+        return [await self._preparation.run(at, run.model_name, slot=batch.slot, fetch=fetch) for batch in batches]
+
+    def _hand_out(self, timing: _Timing) -> None:
+        for (stage, index), replies in sorted(timing.outputs.items()):
+            run = self._order.plan.stages[stage][index]
+            model = self._order.models[run.model_name]
+            for batch, reply in replies:
+                for member, outputs, results in handed_out(batch, model, reply.outputs):
+                    self.emit(events.MemberDone(member, model.name, outputs, results))
+
+    async def _clear(self, copies: list[_Copy]) -> None:
+        """Takes the caller's inputs out of the lanes again; samples stay for the next plan."""
+        for copy in copies:
+            for at, batch, _ in self._distinct_batches(copy):
+                if batch.tensors is not None:
+                    await self._preparation.drop(at, batch.slot)
+                    at.lane.slots.discard(batch.slot)
+                    at.lane.warm_slots.discard(batch.slot)
+
+    def _lane_uses(self, copies: list[_Copy]) -> Iterator[LaneUse]:
+        needs = self.split.plan.lane_needs()
+        for copy in copies:
+            for number, at in enumerate(copy.lanes):
+                yield LaneUse(
+                    lane=self.split.lane_numbers[number],
+                    replica=copy.replica,
+                    connection_id=at.connection.connection_id,
+                    engine=at.connection.engine.name,
+                    adapter=at.lane.adapter,
+                    software_adapter=at.lane.software_adapter,
+                    width=at.lane.width,
+                    wasm_memory_mb=at.lane.wasm_bytes / 1e6,
+                    model_names=tuple(sorted(needs[number].model_names)),
+                )
 
 
-def _slot(run: PlannedRun) -> str:
-    return f"{run.model_name}:{run.batch_size}"
+async def _together(*work: Coroutine[None, None, T]) -> list[T]:
+    """All at the same time; when one fails the others are given up, and have let go of their lanes on return."""
+    tasks = [asyncio.ensure_future(each) for each in work]
+    try:
+        return list(await asyncio.gather(*tasks))
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

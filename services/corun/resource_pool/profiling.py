@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from corun.resource_pool.capabilities import Capabilities
+from corun.resource_pool.core.engine_choice import Fallback
 from corun.resource_pool.core.events import Event, Measured, ModelLoaded
 from corun.resource_pool.core.plan import Plan, PlannedRun
-from corun.resource_pool.execution import PlanExecution
+from corun.resource_pool.execution import PlanExecution, PlanOrder
 from corun.resource_pool.models import Model
+from corun.resource_pool.plan_inputs import batches_of
 from corun.resource_pool.pool import Pool
 from corun.resource_pool.preparation import Preparation
 
@@ -31,6 +34,7 @@ class Profile:
     load_time_ms: float
     engine: str
     adapter: str
+    fallback: Fallback | None
 
 
 async def profile(
@@ -38,24 +42,29 @@ async def profile(
     settings: Sequence[Setting],
     *,
     platform: str,
+    preferred_engine: str,
     run_count: int,
     pool: Pool,
     preparation: Preparation,
+    capabilities: Capabilities,
     memory_interval_seconds: float,
+    deadline: float,
 ) -> list[Profile]:
     """Runs the model `run_count` times under each setting, as a plan of a single run, after a warm-up."""
     profiles = []
     for setting in settings:
-        execution = PlanExecution(
-            pool=pool,
-            preparation=preparation,
+        run = PlannedRun(model.name, setting.batch_size, 0)
+        order = PlanOrder(
+            plan=Plan(((run,),), (setting.lane_width,)),
             models={model.name: model},
-            plan=Plan(((PlannedRun(model.name, setting.batch_size, 0),),), (setting.lane_width,)),
             platform=platform,
+            batches={(0, 0): batches_of(run, model, {})},
+            preferences={model.model_type: preferred_engine},
             iterations=run_count,
-            warmup_iterations=0,
             memory_interval_seconds=memory_interval_seconds,
+            deadline=deadline,
         )
+        execution = PlanExecution(pool, preparation, capabilities, order)
         loads: list[float] = []
 
         def note_loads(event: Event, loads: list[float] = loads) -> None:
@@ -75,4 +84,5 @@ def _profile(setting: Setting, measured: Measured, load_time_ms: float) -> Profi
         load_time_ms=load_time_ms,
         engine=measured.engine,
         adapter=measured.adapter,
+        fallback=next(iter(measured.fallbacks), None),
     )

@@ -182,8 +182,8 @@ def test_installing_goes_on_past_what_cannot_be_fetched(tmp_path: Path) -> None:
 
 
 def test_the_real_packages_are_what_was_pinned(model_catalog: ModelCatalog) -> None:
-    shipped = ["all-minilm-l6-v2", "efficientnet-lite0", "paraphrase-minilm-l3-v2", "pp-ocr-cls", "silero-vad"]
-    models = [model_catalog.resolve(name) for name in [*shipped, "vit-s-focus"]]
+    shipped = ["all-minilm-l6-v2", "efficientnet-lite0", "moonshine-tiny", "paraphrase-minilm-l3-v2"]
+    models = [model_catalog.resolve(name) for name in [*shipped, "pp-ocr-cls", "silero-vad", "vit-s-focus"]]
     assert {model.weights_origin for model in models} == {"PRETRAINED"}
     assert {model.license for model in models} == {"Apache-2.0", "MIT"}
     assert all("package" in model.source for model in models)

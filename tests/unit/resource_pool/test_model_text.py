@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,7 @@ import pytest
 
 from corun.errors import InvalidField, ModelRefused
 from corun.resource_pool.models import Model, ModelCatalog
-from tests.unit.resource_pool.model_folders import offline_catalog, run_on_cpu, write_tiny_bert
+from tests.unit.resource_pool.model_folders import offline_catalog, run_on_cpu, write_tiny_bert, write_word_tokenizer
 
 TEXT_MODELS = ["all-minilm-l6-v2", "paraphrase-minilm-l3-v2"]
 
@@ -22,30 +21,6 @@ def embed(model: Model, texts: list[str]) -> npt.NDArray[np.float64]:
     results = model.decode(run_on_cpu(model.path, inputs), inputs)
     assert len(results) == len(texts)
     return np.array([result.embedding for result in results])
-
-
-def write_word_tokenizer(folder: Path) -> None:
-    """Splits at spaces; one to nine are ids 1 to 9."""
-    words = ["[PAD]", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
-    told: dict[str, object] = {
-        "version": "1.0",
-        "truncation": None,
-        "padding": {
-            "strategy": {"Fixed": 50},
-            "direction": "Right",
-            "pad_to_multiple_of": None,
-            "pad_id": 0,
-            "pad_type_id": 0,
-            "pad_token": "[PAD]",
-        },
-        "added_tokens": [],
-        "normalizer": None,
-        "pre_tokenizer": {"type": "WhitespaceSplit"},
-        "post_processor": None,
-        "decoder": None,
-        "model": {"type": "WordLevel", "vocab": {w: i for i, w in enumerate(words)}, "unk_token": "[PAD]"},
-    }
-    (folder / "tokenizer.json").write_text(json.dumps(told), encoding="utf-8")
 
 
 @pytest.fixture

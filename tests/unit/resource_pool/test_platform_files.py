@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import numpy.typing as npt
 import onnx
@@ -11,9 +9,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from onnxruntime.capi.onnxruntime_inference_collection import InferenceSession
 
-from corun.errors import ModelRefused
-from corun.resource_pool.models.platform_files import PlatformFiles, pad_convolution_channels
-from tests.unit.resource_pool.model_folders import offline_catalog, write_tiny_bert
+from corun.resource_pool.models.platform_files import pad_convolution_channels
 
 
 def convolution(channels: int, kernel: tuple[int, ...], *, group: int = 1) -> onnx.ModelProto:
@@ -53,17 +49,3 @@ def test_other_convolutions_are_left_as_they_are(channels: int, kernel: tuple[in
     before = model.SerializeToString(deterministic=True)
     assert pad_convolution_channels(model) == 0
     assert model.SerializeToString(deterministic=True) == before
-
-
-@pytest.mark.parametrize("platform", ["wasm", "webgpu"])
-def test_a_file_that_is_not_the_one_that_was_checked_goes_to_no_platform(tmp_path: Path, platform: str) -> None:
-    folder = write_tiny_bert(tmp_path / "mine" / "tiny")
-    model = offline_catalog(tmp_path, models_folder=tmp_path / "mine").resolve("tiny")
-    files = PlatformFiles(tmp_path / "rewritten")
-    assert files.file_for(model, platform).path == model.path
-    write_tiny_bert(folder, seed=1)
-    with pytest.raises(ModelRefused, match="changed after it was checked"):
-        files.file_for(model, platform)
-    (folder / "model.onnx").unlink()
-    with pytest.raises(ModelRefused, match="is gone"):
-        files.file_for(model, platform)

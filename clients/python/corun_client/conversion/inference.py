@@ -25,12 +25,14 @@ class LabelReport(TypedDict):
 class ItemReport(TypedDict, total=False):
     """What the outputs mean for one item; only what the model says how to read.
 
-    `embedding` has unit length, `labels` come best first, `speech_segments` are [start, end] in seconds.
+    `embedding` has unit length, `labels` come best first, `speech_segments` are [start, end] in seconds,
+    `transcript` is what was said.
     """
 
     embedding: list[float]
     labels: list[LabelReport]
     speech_segments: list[list[float]]
+    transcript: str
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -115,4 +117,6 @@ def _item_report(item: pool_pb2.ItemResult) -> ItemReport:
             [each.start.ToTimedelta().total_seconds(), each.end.ToTimedelta().total_seconds()]
             for each in item.speech_segments
         ]
+    if item.transcript:
+        report["transcript"] = item.transcript
     return report

@@ -8,7 +8,7 @@ from contextlib import suppress
 
 import psutil
 import structlog
-from playwright.async_api import BrowserType, Playwright, async_playwright
+from playwright.async_api import Playwright, async_playwright
 
 from corun.errors import BrowserLost
 from corun.resource_pool.browser import processes
@@ -28,8 +28,8 @@ class Driver:
         self._process: psutil.Process | None = None
         self._lock = asyncio.Lock()
 
-    async def chromium(self) -> BrowserType:
-        """Starts Chromium and its relatives.
+    async def playwright(self) -> Playwright:
+        """What starts browsers.
 
         Raises:
             BrowserLost: the driver does not start.
@@ -41,7 +41,7 @@ class Driver:
             if self._playwright is None:
                 await self._start()
             assert self._playwright is not None
-            return self._playwright.chromium
+            return self._playwright
 
     async def close(self) -> None:
         """Ends the driver and with it every browser. Idempotent."""
@@ -65,7 +65,7 @@ class Driver:
                 async with asyncio.timeout(_STOP_SECONDS):
                     await playwright.stop()
         if process is not None:
-            processes.kill(processes.tree(process))
+            processes.kill([process])
 
 
 def _drivers() -> list[psutil.Process]:

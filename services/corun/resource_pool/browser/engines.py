@@ -1,31 +1,16 @@
-"""The kinds of browser that the pool can start: data, and the command line each needs."""
+"""The kinds of browser that the pool can start: data, and where each is found on this machine."""
 
 from __future__ import annotations
 
-import functools
-import os
 import shutil
-import stat
-import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
-# Keeps the browser off the network: nothing it would fetch by itself helps a model run.
-_QUIET = (
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--disable-quic",
-)
-# Without these, after some GPU process crashes WebGPU stays away while the browser looks healthy.
-_GPU_SURVIVES_CRASHES = ("--disable-gpu-process-crash-limit", "--disable-domain-blocking-for-3d-apis")
-# Lets a lane free a model's file as soon as the runtime has copied it, instead of whenever the browser likes.
-_COLLECTS_ON_REQUEST = ("--js-flags=--expose-gc",)
-_WEBGPU = ("--enable-unsafe-webgpu",)
-_SETUID_SANDBOX = Path("/usr/lib/chromium/chrome-sandbox")
-_SOFTWARE_WEBGPU = ("--use-webgpu-adapter=swiftshader",)
+from corun.resource_pool.browser import chromium_shell
+
+Family = Literal["chromium", "firefox"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,62 +19,75 @@ class Engine:
 
     Attributes:
         name: As in results and requests.
+        family: How it is launched.
         platforms: Platforms worth trying in it; what works is found out by trying.
-        executables: Names or paths of its executable, the preferred first.
+        find: Gives its executable's place on this machine, or None.
         how_to_get: What to do when it is missing.
-        arguments: Its command line on this machine.
     """
 
     name: str
+    family: Family
     platforms: tuple[str, ...]
-    executables: tuple[str, ...]
+    find: Callable[[], Path | None]
     how_to_get: str
-    arguments: Callable[[], tuple[str, ...]]
-
-    def executable(self) -> Path | None:
-        """Where it is installed, or None."""
-        for candidate in self.executables:
-            found = shutil.which(candidate)
-            if found:
-                return Path(found)
-        return None
 
 
-def has_gpu() -> bool:
-    """True when the machine has a graphics device that a browser could use."""
-    return Path("/dev/dri").is_dir()
+def _first_of(*candidates: str) -> Callable[[], Path | None]:
+    """Finds the first of several names or paths that is an executable."""
 
+    def find() -> Path | None:
+        found = next((place for candidate in candidates if (place := shutil.which(candidate))), None)
+        return Path(found) if found else None
 
-@functools.cache
-def runs_sandboxed() -> bool:
-    """True where Chromium's own sandbox works: not for root, and only with user namespaces or its setuid helper.
-
-    Containers and chroots often forbid user namespaces; whether this one does is found out by making one.
-    """
-    if os.geteuid() == 0:
-        return False
-    if _SETUID_SANDBOX.is_file() and _SETUID_SANDBOX.stat().st_mode & stat.S_ISUID:
-        return True
-    unshare = shutil.which("unshare")
-    if unshare is None:
-        return True
-    attempt = subprocess.run(
-        [unshare, "--user", "--map-root-user", "true"], capture_output=True, check=False, timeout=5
-    )
-    return attempt.returncode == 0
-
-
-def _chromium_arguments() -> tuple[str, ...]:
-    software = () if has_gpu() else _SOFTWARE_WEBGPU
-    return (*_QUIET, *_COLLECTS_ON_REQUEST, *_GPU_SURVIVES_CRASHES, *_WEBGPU, *software)
+    return find
 
 
 CHROMIUM = Engine(
     name="chromium",
-    platforms=("wasm", "webgpu"),
-    executables=("chromium", "chromium-browser"),
+    family="chromium",
+    platforms=("wasm", "webgpu", "webnn"),
+    find=_first_of("chromium", "chromium-browser"),
     how_to_get="install the package chromium (Debian: apt install chromium)",
-    arguments=_chromium_arguments,
+)
+CHROMIUM_SHELL = Engine(
+    name="chromium-shell",
+    family="chromium",
+    platforms=("wasm", "webgpu", "webnn"),
+    find=chromium_shell.find,
+    how_to_get="run: corun engines --install (needs node and npm; x86-64 Linux)",
+)
+FIREFOX = Engine(
+    name="firefox",
+    family="firefox",
+    platforms=("wasm", "webgpu"),
+    find=_first_of("firefox-esr", "firefox", "/Applications/Firefox.app/Contents/MacOS/firefox"),
+    how_to_get="install Firefox and, without a GPU, Mesa's Vulkan driver "
+    "(Debian: apt install firefox-esr mesa-vulkan-drivers)",
+)
+CHROME = Engine(
+    name="chrome",
+    family="chromium",
+    platforms=("wasm", "webgpu", "webnn"),
+    find=_first_of(
+        "google-chrome",
+        "google-chrome-stable",
+        "/opt/google/chrome/chrome",
+        "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+    ),
+    how_to_get="install Google Chrome from its maker; chromium stands in for it",
+)
+MSEDGE = Engine(
+    name="msedge",
+    family="chromium",
+    platforms=("wasm", "webgpu", "webnn"),
+    find=_first_of(
+        "microsoft-edge",
+        "microsoft-edge-stable",
+        "/opt/microsoft/msedge/msedge",
+        "/Applications/Microsoft Edge.app/Contents/MacOS/Microsoft Edge",
+    ),
+    how_to_get="install Microsoft Edge from its maker; chromium stands in for it",
 )
 
-ENGINES = (CHROMIUM,)
+# In the order in which they are tried where nobody prefers one.
+ENGINES = {engine.name: engine for engine in (CHROMIUM, CHROMIUM_SHELL, FIREFOX, CHROME, MSEDGE)}

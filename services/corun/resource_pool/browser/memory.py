@@ -1,10 +1,11 @@
-"""How much memory a browser's processes use while a plan runs."""
+"""How much memory the browsers' processes use while a plan runs."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
 import time
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
@@ -17,7 +18,7 @@ MB = 1_000_000
 
 
 class MemorySampler:
-    """Samples the proportional set size of a browser's process tree in a thread while its context is open.
+    """Samples the summed proportional set size of browsers' processes in a thread while its context is open.
 
     Reading it makes the kernel walk the page tables of each process, some 30 ms for a whole browser. So there
     is a pause before each sample, ten times as long as the last one took: watching costs at most a tenth of
@@ -25,12 +26,12 @@ class MemorySampler:
     WebAssembly memory is still there then, for that never shrinks.
 
     Args:
-        main: The browser's main process.
+        mains: Each browser's main process.
         interval_seconds: Shortest pause between two samples.
     """
 
-    def __init__(self, main: psutil.Process, *, interval_seconds: float) -> None:
-        self._main = main
+    def __init__(self, mains: Sequence[psutil.Process], *, interval_seconds: float) -> None:
+        self._mains = tuple(mains)
         self._interval_seconds = interval_seconds
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="memory-sampler", daemon=True)
@@ -48,7 +49,7 @@ class MemorySampler:
         await asyncio.shield(asyncio.to_thread(self._thread.join))
 
     def peak_over(self, idle_mb: float) -> MemoryPeak:
-        """The peak over the browser's idle size, never below 0. Call it when the context is closed."""
+        """The peak over the browsers' idle size, never below 0. Call it when the context is closed."""
         count = len(self._times)
         interval = (self._times[-1] - self._times[0]) / (count - 1) if count > 1 else self._interval_seconds
         return MemoryPeak(max(0.0, self._peak_bytes / MB - idle_mb), count, interval * 1000)
@@ -62,7 +63,7 @@ class MemorySampler:
     def _sample(self) -> float:
         """Takes a sample; gives back the seconds it took."""
         begin = time.monotonic()
-        size = processes.proportional_set_size(process.pid for process in processes.tree(self._main))
+        size = sum(processes.family_size(main) for main in self._mains)
         self._peak_bytes = max(self._peak_bytes, size)
         self._times.append(begin)
         return time.monotonic() - begin

@@ -5,12 +5,18 @@ Everything lies under a secret path, so that other users of the machine cannot r
 
 from __future__ import annotations
 
+import json
 import secrets
+from collections import deque
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+import structlog
 from aiohttp import web
 
 from corun.resource_pool.browser.lane import Lane
+
+_log = structlog.get_logger(__name__)
 
 PAGE_FOLDER = Path(__file__).resolve().parent.parent / "page" / "dist"
 
@@ -23,16 +29,29 @@ _HEADERS = {
     "Referrer-Policy": "no-referrer",
 }
 
+# The runtime makes its bindings to WebNN with `eval`; a worker goes by the policy that its script came with.
+_EVALUATING_SCRIPT = "/lane-webnn.js"
+
+_LONGEST_REPORT = 16_384
+_REMEMBERED = 20
+
 
 class PageServer:
-    """An HTTP server on a free loopback port. Models are addressed by the SHA-256 of their content."""
+    """An HTTP server on a free loopback port. Models are addressed by the SHA-256 of their content.
+
+    Attributes:
+        blocked_count: Requests of pages that their policy blocked, since the start.
+        blocked: What the newest of them asked for, newest last.
+    """
 
     def __init__(self) -> None:
+        self.blocked_count = 0
+        self.blocked: deque[str] = deque(maxlen=_REMEMBERED)
         self._secret = secrets.token_urlsafe(16)
         self._models: dict[str, Path] = {}
         self._lanes: dict[str, Lane] = {}
         self._runner: web.AppRunner | None = None
-        self._port = 0
+        self.port = 0
 
     async def start(self) -> None:
         """Binds and serves.
@@ -42,18 +61,19 @@ class PageServer:
         """
         if not (PAGE_FOLDER / "index.html").is_file():
             raise FileNotFoundError(f"the browser page is not built: {PAGE_FOLDER} is missing; reinstall corun")
-        app = web.Application()
+        app = web.Application(middlewares=[self._admit], client_max_size=_LONGEST_REPORT)
         app.on_response_prepare.append(self._add_headers)
         root = f"/{self._secret}"
         app.router.add_get(f"{root}/index.html", self._index)
         app.router.add_get(f"{root}/models/{{sha256}}.onnx", self._model)
         app.router.add_get(f"{root}/lanes/{{lane_id}}", self._accept_lane)
+        app.router.add_post(f"{root}/blocked", self._note_blocked)
         app.router.add_static(f"{root}/assets", PAGE_FOLDER)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", 0)
         await site.start()
-        self._port = int(self._runner.addresses[0][1])
+        self.port = int(self._runner.addresses[0][1])
 
     async def close(self) -> None:
         """Stops serving. Idempotent."""
@@ -64,7 +84,7 @@ class PageServer:
     @property
     def origin(self) -> str:
         """Scheme, host and port."""
-        return f"http://127.0.0.1:{self._port}"
+        return f"http://127.0.0.1:{self.port}"
 
     @property
     def page_url(self) -> str:
@@ -84,13 +104,36 @@ class PageServer:
         """Lets no worker connect as this lane any more."""
         self._lanes.pop(lane_id, None)
 
-    async def _add_headers(self, _request: web.Request, response: web.StreamResponse) -> None:
+    @web.middleware
+    async def _admit(
+        self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    ) -> web.StreamResponse:
+        """Only our own pages, asked for by our own name: a name that was bound to this address is somebody else's."""
+        if request.host != f"127.0.0.1:{self.port}" or request.headers.get("Origin", self.origin) != self.origin:
+            raise web.HTTPForbidden
+        return await handler(request)
+
+    async def _add_headers(self, request: web.Request, response: web.StreamResponse) -> None:
         response.headers.update(_HEADERS)
         sockets = self.origin.replace("http", "ws", 1)
+        evaluation = " 'unsafe-eval'" if request.path.endswith(_EVALUATING_SCRIPT) else ""
         response.headers["Content-Security-Policy"] = (
-            "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self' blob:; "
-            f"connect-src 'self' {sockets}; base-uri 'none'; form-action 'none'"
+            f"default-src 'none'; script-src 'self' 'wasm-unsafe-eval'{evaluation}; worker-src 'self' blob:; "
+            f"img-src data:; connect-src 'self' {sockets}; base-uri 'none'; form-action 'none'; "
+            f"report-uri /{self._secret}/blocked"
         )
+
+    async def _note_blocked(self, request: web.Request) -> web.StreamResponse:
+        """Takes a report of what a page's policy blocked."""
+        try:
+            report = json.loads(await request.text())["csp-report"]
+            asked = f"{report.get('blocked-uri', '')} ({report.get('effective-directive', '')})"
+        except (ValueError, KeyError, TypeError, AttributeError):
+            asked = "something (its report is unreadable)"
+        self.blocked_count += 1
+        self.blocked.append(asked[:200])
+        _log.warning("a page's policy blocked a request", asked=asked[:200])
+        return web.Response(status=204)
 
     async def _index(self, _request: web.Request) -> web.StreamResponse:
         return web.FileResponse(PAGE_FOLDER / "index.html")

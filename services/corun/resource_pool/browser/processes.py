@@ -1,12 +1,13 @@
 """The processes of a browser: finding them, weighing them, ending them.
 
-A browser's processes are those that descend from its main process, which carries a mark of ours on its
-command line. Chromium's children do not survive their main process; the mark is how strays are found.
+A browser's main process carries a mark of ours on its command line and leads a session of its own, for so does
+Playwright start it. Everything that belongs to the browser is in that session, also when its parent is gone.
 """
 
 from __future__ import annotations
 
-import signal
+import os
+import time
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -15,10 +16,12 @@ import psutil
 
 MARK = "--corun-pool="
 
+_DEATH_SECONDS = 0.1
+
 
 def mark(pool_id: str, connection_id: str) -> str:
     """The command line argument that marks a browser as ours; browsers ignore it."""
-    return f"{MARK}{pool_id}/{connection_id}"
+    return f"{MARK}{pool_id}/{connection_id}/"
 
 
 def find_marked(argument: str) -> list[psutil.Process]:
@@ -31,22 +34,28 @@ def find_marked(argument: str) -> list[psutil.Process]:
     return found
 
 
-def find_main(pool_id: str, connection_id: str) -> psutil.Process | None:
-    """The browser's main process: the marked one whose parent is not marked."""
-    marked = find_marked(mark(pool_id, connection_id))
-    identifiers = {process.pid for process in marked}
-    for process in marked:
-        with suppress(psutil.Error):
-            if process.ppid() not in identifiers:
-                return process
-    return None
+def find_main(argument: str) -> psutil.Process | None:
+    """The main process of the browser with this mark: the one that leads its session."""
+    return next((process for process in find_marked(argument) if session_of(process.pid) == process.pid), None)
 
 
-def tree(main: psutil.Process) -> list[psutil.Process]:
-    """The process and everything that descends from it; empty when it is gone."""
-    with suppress(psutil.Error):
-        return [main, *main.children(recursive=True)]
-    return []
+def session_of(process_id: int) -> int:
+    """The session that a process belongs to; 0 when it is gone."""
+    with suppress(OSError):
+        return os.getsid(process_id)
+    return 0
+
+
+def family(main: psutil.Process) -> list[psutil.Process]:
+    """Every living process of the session that `main` leads or led."""
+    if psutil.pid_exists(main.pid) and not main.is_running():
+        return []  # its number is another process's by now, so nobody is left: a session keeps its number taken
+    found = []
+    for process_id in psutil.pids():
+        if session_of(process_id) == main.pid:
+            with suppress(psutil.Error):
+                found.append(psutil.Process(process_id))
+    return [process for process in found if is_alive(process)]
 
 
 def is_alive(process: psutil.Process) -> bool:
@@ -57,24 +66,35 @@ def is_alive(process: psutil.Process) -> bool:
         return False
 
 
-def proportional_set_size(process_ids: Iterable[int]) -> int:
-    """Sum of the proportional set sizes in bytes, without file-backed pages; processes that are gone count nothing.
+def family_size(main: psutil.Process) -> int:
+    """Sum of the proportional set sizes of a browser's processes in bytes, without file-backed pages.
 
     Anonymous and shared memory hold what a plan uses: WebAssembly memory, heaps, compiled code, buffers. Pages of
     files (the browser's own code) are shared by all browsers and dropped by the kernel at will, so with them a
     browser would seem to shrink whenever another one starts or the machine is idle.
     """
     total = 0
-    for process_id in process_ids:
+    for process in family(main):
         with suppress(OSError):
-            for line in Path(f"/proc/{process_id}/smaps_rollup").read_text().splitlines():
+            for line in Path(f"/proc/{process.pid}/smaps_rollup").read_text().splitlines():
                 if line.startswith(("Pss_Anon:", "Pss_Shmem:")):
                     total += int(line.split()[1]) * 1024
     return total
 
 
 def kill(processes: Iterable[psutil.Process]) -> None:
-    """Ends processes at once. psutil checks that an id still means the same process."""
+    """Ends processes at once, frozen ones too. psutil checks that an id still means the same process."""
     for process in processes:
         with suppress(psutil.Error):
-            process.send_signal(signal.SIGKILL)
+            process.kill()
+
+
+def end(main: psutil.Process, *, within_seconds: float) -> list[psutil.Process]:
+    """Kills a browser's family, those too that are born meanwhile; gives who is left after that time."""
+    deadline = time.monotonic() + within_seconds
+    while living := family(main):
+        kill(living)
+        psutil.wait_procs(living, timeout=_DEATH_SECONDS)
+        if time.monotonic() > deadline:
+            return living
+    return []

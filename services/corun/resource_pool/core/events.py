@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
-from corun.resource_pool.core.measurement import Figures, MemoryPeak, TimedRun
+from corun.resource_pool.core.engine_choice import Fallback
+from corun.resource_pool.core.measurement import Figures, LaneUse, MemoryPeak, TimedRun
 
 
 @dataclass(frozen=True, slots=True)
 class Leased:
-    """A browser was granted."""
+    """A browser was granted; a plan in several has one such event for each."""
 
     connection_id: str
     engine: str
@@ -68,6 +70,16 @@ class Retried:
 
 
 @dataclass(frozen=True, slots=True)
+class MemberDone:
+    """What a model of the workload gave back in the last iteration: arrays by name, and readings of its items."""
+
+    member: int
+    model_name: str
+    outputs: dict[str, Any]
+    results: tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Measured:
     """The plan is done. Times are milliseconds."""
 
@@ -83,6 +95,8 @@ class Measured:
     software_adapter: bool
     weights_origins: dict[str, str]
     retry_count: int
+    lanes: tuple[LaneUse, ...]
+    fallbacks: tuple[Fallback, ...]
 
 
-Event = Leased | ModelLoaded | WarmedUp | RunStarted | RunFinished | IterationFinished | Retried | Measured
+Event = Leased | ModelLoaded | WarmedUp | RunStarted | RunFinished | IterationFinished | Retried | MemberDone | Measured

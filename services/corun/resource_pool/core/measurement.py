@@ -9,7 +9,8 @@ from statistics import median
 
 @dataclass(frozen=True, slots=True)
 class TimedRun:
-    """One run: where in the plan it stood, and its time inside its lane in milliseconds."""
+    """One run: where in the plan it stood, its time inside its lane in milliseconds, and the bytes of tensors that
+    crossed the page boundary for it."""
 
     iteration: int
     stage: int
@@ -19,11 +20,30 @@ class TimedRun:
     lane_width: int
     concurrency: int
     run_time_ms: float
+    engine: str
+    connection_id: str
+    boundary_bytes: int
+    replica: int
+
+
+@dataclass(frozen=True, slots=True)
+class LaneUse:
+    """A lane as it was at the end of a plan; `lane` is its number there, `replica` the copy of the plan."""
+
+    lane: int
+    replica: int
+    connection_id: str
+    engine: str
+    adapter: str
+    software_adapter: bool
+    width: int
+    wasm_memory_mb: float
+    model_names: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class MemoryPeak:
-    """Peak of the browser's processes over their idle size, and how closely it was watched."""
+    """Peak of the browsers' processes over their idle size, and how closely it was watched."""
 
     peak_mb: float
     sample_count: int

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from corun.errors import InvalidField
@@ -9,22 +10,28 @@ from corun.errors import InvalidField
 
 @dataclass(frozen=True, slots=True)
 class PlannedRun:
-    """One inference: `batch_size` items of a model in lane number `lane` of the plan."""
+    """One inference: `batch_size` items of a model in lane number `lane` of the plan, for these `members` of the
+    workload."""
 
     model_name: str
     batch_size: int
     lane: int
+    members: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """Stages of runs. The runs of a stage go at the same time; stages go one after another.
 
-    `lane_widths` holds the threads of each lane by its number.
+    Attributes:
+        stages: The schedule.
+        lane_widths: Threads of each lane by its number.
+        replicas: Copies of the lanes; as many iterations are in flight at once.
     """
 
     stages: tuple[tuple[PlannedRun, ...], ...]
     lane_widths: tuple[int, ...]
+    replicas: int = 1
 
     @property
     def item_count(self) -> int:
@@ -42,10 +49,42 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class LaneNeed:
-    """A lane that a plan asks for: its threads and the models it runs."""
+    """A lane that is asked for: its threads and the models it runs. With `lane_id`, this very lane."""
 
     width: int
     model_names: frozenset[str]
+    lane_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class EnginePlan:
+    """A plan in which every lane belongs to one engine.
+
+    Attributes:
+        plan: As asked for, but that lanes whose models prefer different engines are split, one part an engine.
+        engines: Of each lane.
+        lane_numbers: Of each lane, its number in the plan that was asked for.
+    """
+
+    plan: Plan
+    engines: tuple[str, ...]
+    lane_numbers: tuple[int, ...]
+
+
+def split_by_engine(plan: Plan, engine_of_model: Mapping[str, str]) -> EnginePlan:
+    """Gives every model to its engine. The order of runs stays: what was one lane never overlapped, nor do its parts,
+    for two runs of one lane are in different stages."""
+    parts: dict[tuple[int, str], int] = {}
+    stages = []
+    for stage in plan.stages:
+        runs = []
+        for run in stage:
+            part = parts.setdefault((run.lane, engine_of_model[run.model_name]), len(parts))
+            runs.append(PlannedRun(run.model_name, run.batch_size, part, run.members))
+        stages.append(tuple(runs))
+    numbers = tuple(lane for lane, _ in parts)
+    widths = tuple(plan.lane_widths[lane] for lane in numbers)
+    return EnginePlan(Plan(tuple(stages), widths, plan.replicas), tuple(engine for _, engine in parts), numbers)
 
 
 def check_plan(plan: Plan, *, core_count: int) -> None:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from corun.errors import ModelRefused, UnknownModel
 from corun.resource_pool.models.checking.checker import CheckUnfinished, ModelChecker
 from corun.resource_pool.models.checking.limits import CheckLimits
-from corun.resource_pool.models.facts import MAX_MODEL_BYTES, MODEL_FILE
-from corun.resource_pool.models.facts_store import FactsStore, folder_stamp
+from corun.resource_pool.models.facts import MAX_MODEL_BYTES
+from corun.resource_pool.models.facts_store import FactsStore, files_stamp
+from corun.resource_pool.models.files import graph_files
 from corun.resource_pool.models.guessing import complete_manifest
 from corun.resource_pool.models.labels import read_labels
 from corun.resource_pool.models.manifest import Manifest, read_manifest
@@ -46,7 +46,8 @@ class ModelCatalog:
     """The user's folder, then what is prepared in the cache, then packages, the Hub, and seeds.
 
     Args:
-        models_folder: The user's; each folder in it with a `model.onnx` is a model.
+        models_folder: The user's; each folder in it with a `model.onnx`, or `encoder.onnx` and
+            `decoder.onnx`, is a model.
         cache_folder: Its sub-folder `models` holds a folder for each prepared model; made when needed.
         hub_endpoint: Of a mirror; by default what `huggingface_hub` is configured for.
         max_model_bytes: Larger files are refused.
@@ -117,29 +118,32 @@ class ModelCatalog:
         if self._models_folder is None or "/" in name:
             return None
         folder = self._models_folder / name
-        return folder if _holds_model(folder) else None
+        return folder if graph_files(folder) else None
 
     def _open(self, name: str, folder: Path) -> Model:
+        paths = graph_files(folder)
+        if not paths:
+            raise FileNotFoundError(f"{folder} has no graph any more")
         manifest = _manifest_of(name, folder)
-        stamp = folder_stamp(folder, manifest)
+        stamp = files_stamp(paths, manifest)
         known = self._known.get(name)
         if known is None or known[0] != stamp:
             with self._checking:
                 known = self._known.get(name)
                 if known is None or known[0] != stamp:
-                    known = self._known[name] = (stamp, self._look_at(name, folder, manifest))
+                    known = self._known[name] = (stamp, self._look_at(name, paths, manifest))
         if isinstance(known[1], str):
             raise ModelRefused(name, known[1])
         return known[1]
 
-    def _look_at(self, name: str, folder: Path, manifest: Manifest) -> Model | str:
-        path = folder / MODEL_FILE
-        stamp = file_stamp(path)  # first: what changes from here on is noticed
+    def _look_at(self, name: str, paths: Sequence[Path], manifest: Manifest) -> Model | str:
+        folder = paths[0].parent
+        stamps = [file_stamp(path) for path in paths]  # first: what changes from here on is noticed
         try:
-            facts = self._facts.facts(folder, name=name, manifest=manifest)
+            facts = self._facts.facts(paths, name=name, manifest=manifest)
             complete = complete_manifest(manifest, facts, folder, name=name)
             labels = read_labels(folder)
-            return Model(name=name, path=path, stamp=stamp, manifest=complete, facts=facts, labels=labels)
+            return Model(name=name, paths=paths, stamps=stamps, manifest=complete, facts=facts, labels=labels)
         except CheckUnfinished:
             raise
         except ModelRefused as refused:
@@ -196,12 +200,7 @@ def _manifest_of(name: str, folder: Path) -> Manifest:
 def _model_folders(parent: Path) -> list[Path]:
     if not parent.is_dir():
         return []
-    return sorted(folder for folder in parent.iterdir() if is_model_name(folder.name) and _holds_model(folder))
-
-
-def _holds_model(folder: Path) -> bool:
-    # Whatever stands there, so that one that is no file or leads nowhere is refused, not passed over.
-    return os.path.lexists(folder / MODEL_FILE)
+    return sorted(folder for folder in parent.iterdir() if is_model_name(folder.name) and graph_files(folder))
 
 
 def _expected_entry(name: str) -> ModelEntry:

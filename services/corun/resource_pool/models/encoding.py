@@ -13,7 +13,15 @@ import numpy.typing as npt
 from corun.errors import InvalidField, ModelRefused
 from corun.resource_pool.models.audio import SPECTROGRAM_RATE, frames, log_mel_spectrogram, read_wav
 from corun.resource_pool.models.image import encode_image
-from corun.resource_pool.models.manifest import FramesInput, ImageInput, LogMelInput, Manifest, TextInput
+from corun.resource_pool.models.manifest import (
+    FramesInput,
+    ImageInput,
+    LogMelInput,
+    Manifest,
+    TextInput,
+    WaveformInput,
+)
+from corun.resource_pool.models.recipe import token_limits
 from corun.resource_pool.models.samples import MAX_INPUT_BYTES, sample_inputs
 from corun.resource_pool.models.signature import TensorSpec
 from corun.resource_pool.models.text import TOKENIZER_FILE, TextEncoder
@@ -54,12 +62,16 @@ class Encoder:
         match settings:
             case TextInput():
                 encoded = self._encode_texts(self._texts(items))
+                encoded |= self._token_limits([math.inf] * len(items))
             case ImageInput():
                 encoded = self._images(self._files(items), settings)
+                encoded |= self._token_limits([math.inf] * len(items))
             case FramesInput():
                 encoded = self._frames(self._files(items), settings)
             case LogMelInput():
                 encoded = self._spectrograms(self._files(items), settings)
+            case WaveformInput():
+                encoded = self._waveforms(self._files(items), settings)
         first = self._inputs[0]
         if isinstance(first.shape[0], int) and len(encoded[first.name]) != first.shape[0]:
             raise InvalidField("items", f"the graph's batch is fixed at {first.shape[0]}; received {len(items)}")
@@ -115,7 +127,35 @@ class Encoder:
         encoded: dict[str, Array] = {self._inputs[0].name: np.stack(spectrograms).astype(self._inputs[0].dtype)}
         for spec in self._inputs[1:]:
             encoded[spec.name] = np.tile(np.array(settings.decoder_start, dtype=spec.dtype), (len(files), 1))
-        return encoded
+        return encoded | self._token_limits([len(each) / SPECTROGRAM_RATE for each in recordings])
+
+    def _waveforms(self, files: Sequence[bytes], settings: WaveformInput) -> dict[str, Array]:
+        rate = settings.sample_rate
+        recordings = []
+        for index, file in enumerate(files):
+            field = f"items[{index}].audio"
+            samples = read_wav(file, rate=rate, max_seconds=settings.max_seconds, field=field)
+            if len(samples) < settings.min_seconds * rate:
+                least = f"{settings.min_seconds:g} s are needed"
+                raise InvalidField(field, f"{len(samples) / rate:.3f} s are too short; at least {least}")
+            recordings.append(samples)
+        shape = (len(recordings), max(len(each) for each in recordings))
+        size = math.prod(shape) * sum(spec.dtype.itemsize for spec in self._inputs)
+        if size > MAX_INPUT_BYTES:
+            raise InvalidField(
+                "items",
+                f"the recordings make {size / 1e6:,.0f} MB of input; at most {MAX_INPUT_BYTES / 1e6:.0f} MB",
+            )
+        waveforms, mask = np.zeros(shape, np.float32), np.zeros(shape, np.int64)
+        for row, samples in enumerate(recordings):
+            waveforms[row, : len(samples)] = samples
+            mask[row, : len(samples)] = 1
+        encoded = {spec.name: (mask if "mask" in spec.name else waveforms).astype(spec.dtype) for spec in self._inputs}
+        return encoded | self._token_limits([len(each) / rate for each in recordings])
+
+    def _token_limits(self, seconds: Sequence[float]) -> dict[str, Array]:
+        recipe = self._manifest.seq2seq
+        return token_limits([recipe.most_tokens(each) for each in seconds]) if recipe else {}
 
     @functools.cached_property
     def _text_encoder(self) -> TextEncoder:

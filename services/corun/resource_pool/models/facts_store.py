@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
@@ -12,14 +13,14 @@ from pydantic.dataclasses import dataclass
 
 from corun.errors import ModelRefused
 from corun.resource_pool.models.checking.checker import CheckUnfinished, ModelChecker
-from corun.resource_pool.models.facts import MAX_MODEL_BYTES, MODEL_FILE, Facts
+from corun.resource_pool.models.facts import MAX_MODEL_BYTES, Facts
 from corun.resource_pool.models.labels import LABELS_FILE
 from corun.resource_pool.models.manifest import Manifest
 from corun.resource_pool.models.regular_files import check_regular, file_stamp
 from corun.resource_pool.models.text import TOKENIZER_FILE
 
 # Raised whenever Facts or the way they are found change.
-_FORMAT = 2
+_FORMAT = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,25 +44,25 @@ class FactsStore:
         self._checker = checker
         self._max_bytes = max_bytes
 
-    def facts(self, model_folder: Path, *, name: str, manifest: Manifest) -> Facts:
-        """Remembered facts, or those of a check now.
+    def facts(self, paths: Sequence[Path], *, name: str, manifest: Manifest) -> Facts:
+        """Remembered facts of the model whose graphs these are, one or two in a folder, or those of a check now.
 
         Raises:
             ModelRefused: as `ModelChecker.check`.
             CheckUnfinished: likewise, and when a file changed meanwhile.
-            OSError: when the file is not there.
+            OSError: when a file is not there.
         """
-        stamp = folder_stamp(model_folder, manifest)
-        path = model_folder / MODEL_FILE
-        size_bytes = self._size_of(path, name)
-        record_path = self._folder / (hashlib.sha256(os.fsencode(path.resolve())).hexdigest()[:32] + ".json")
+        stamp = files_stamp(paths, manifest)
+        size_bytes = sum(self._size_of(path, name) for path in paths)
+        model_folder = paths[0].parent.resolve()
+        record_path = self._folder / (hashlib.sha256(os.fsencode(model_folder)).hexdigest()[:32] + ".json")
         record = _read(record_path)
         if record is not None and record.stamp == stamp:
             return record.facts
         facts = self._checker.check(
-            model_folder, name=name, manifest=manifest, size_bytes=size_bytes, max_bytes=self._max_bytes
+            paths, name=name, manifest=manifest, size_bytes=size_bytes, max_bytes=self._max_bytes
         )
-        if folder_stamp(model_folder, manifest) != stamp:
+        if files_stamp(paths, manifest) != stamp:
             raise CheckUnfinished(name, "its files changed while they were read; try again when they are complete")
         with contextlib.suppress(OSError):
             _write(record_path, _Record(stamp, facts))
@@ -77,12 +78,12 @@ class FactsStore:
         return size_bytes
 
 
-def folder_stamp(folder: Path, manifest: Manifest) -> str:
-    """Changes whenever the graph, its companions or its manifest do. Raises OSError when the graph is gone."""
+def files_stamp(paths: Sequence[Path], manifest: Manifest) -> str:
+    """Changes whenever the graphs, their companions or their manifest do. Raises OSError when a graph is gone."""
     told = hashlib.sha256(repr(manifest).encode()).hexdigest()[:16]
-    companions = [folder / name for name in (TOKENIZER_FILE, LABELS_FILE)]
-    stamps = [file_stamp(folder / MODEL_FILE), *(file_stamp(path) if path.exists() else "" for path in companions)]
-    return " ".join([str(_FORMAT), told, *stamps])
+    companions = [paths[0].with_name(name) for name in (TOKENIZER_FILE, LABELS_FILE)]
+    graphs = [f"{path.name} {file_stamp(path)}" for path in paths]
+    return " ".join([str(_FORMAT), told, *graphs, *(file_stamp(path) if path.exists() else "" for path in companions)])
 
 
 def _read(path: Path) -> _Record | None:

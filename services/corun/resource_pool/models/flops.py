@@ -101,6 +101,8 @@ _COUNTERS: dict[str, Callable[[_Surroundings], float]] = {
     "MatMul": _product,
     "MatMulInteger": _product,
     "FusedMatMul": _product,
+    "MatMulIntegerToFloat": _product,
+    "DynamicQuantizeMatMul": _product,
     "QLinearMatMul": lambda around: _product(around, right=3),
     "MatMulNBits": _packed_product,
     "Gemm": _gemm,

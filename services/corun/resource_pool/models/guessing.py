@@ -18,6 +18,7 @@ from corun.resource_pool.models.manifest import (
     ModelType,
     Postprocessing,
     TextInput,
+    TranscriptOutput,
 )
 from corun.resource_pool.models.signature import TensorSpec
 from corun.resource_pool.models.text import TOKENIZER_FILE, TextEncoder
@@ -37,6 +38,10 @@ def complete_manifest(manifest: Manifest, facts: Facts, folder: Path, *, name: s
         before = TextInput()
     if after is not None and after.output not in {spec.name for spec in facts.outputs}:
         raise ModelRefused(name, f"model.toml reads output {after.output!r}, which the graph does not have")
+    if isinstance(after, TranscriptOutput) and not (manifest.seq2seq and has_tokenizer):
+        raise ModelRefused(name, f"a transcript needs {TOKENIZER_FILE} and a table [seq2seq]")
+    if after is None and manifest.seq2seq and has_tokenizer and manifest.accepts == "audio":
+        after = TranscriptOutput()
     if after is None:
         after = _guess_reading(facts.outputs, text=isinstance(before, TextInput), folder=folder)
     return dataclasses.replace(

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
+from corun.resource_pool.models.recipe import TOKENS_OUTPUT, Seq2Seq
 from corun.resource_pool.models.regular_files import read_regular
 
 MANIFEST_FILE = "model.toml"
@@ -102,6 +103,24 @@ class LogMelInput:
 
 
 @dataclass(frozen=True, slots=True, config=_strict)
+class WaveformInput:
+    """A recording as its samples [batch, longest], -1 to 1, filled with silence; another input of the graph whose
+    name has "mask" in it is one where a recording has samples.
+
+    Attributes:
+        min_seconds: Shorter recordings are refused.
+        max_seconds: Longer ones are, too.
+        sample_seconds: Length of each item of a sample run.
+    """
+
+    kind: Literal["waveform"] = "waveform"
+    sample_rate: Annotated[int, Field(ge=1000, le=192000)] = 16000
+    min_seconds: Annotated[float, Field(gt=0, le=60)] = 0.1
+    max_seconds: Annotated[float, Field(gt=0, le=3600)] = 30.0
+    sample_seconds: Annotated[float, Field(gt=0, le=3600)] = 5.0
+
+
+@dataclass(frozen=True, slots=True, config=_strict)
 class EmbeddingOutput:
     """An embedding a text: the mean of `output` [batch, sequence, width] under the attention mask, the first
     token's, or `output` [batch, width] as it is; scaled to unit length.
@@ -142,8 +161,20 @@ class SpeechOutput:
     pad_seconds: Annotated[float, Field(ge=0)] = 0.03
 
 
-Preprocessing = Annotated[TextInput | ImageInput | FramesInput | LogMelInput, Field(discriminator="kind")]
-Postprocessing = Annotated[EmbeddingOutput | ClassesOutput | SpeechOutput, Field(discriminator="kind")]
+@dataclass(frozen=True, slots=True, config=_strict)
+class TranscriptOutput:
+    """What was said, from ids in `output` [batch, tokens] by `tokenizer.json`."""
+
+    output: str = TOKENS_OUTPUT
+    kind: Literal["transcript"] = "transcript"
+
+
+Preprocessing = Annotated[
+    TextInput | ImageInput | FramesInput | LogMelInput | WaveformInput, Field(discriminator="kind")
+]
+Postprocessing = Annotated[
+    EmbeddingOutput | ClassesOutput | SpeechOutput | TranscriptOutput, Field(discriminator="kind")
+]
 
 
 @dataclass(frozen=True, slots=True, config=_strict)
@@ -156,6 +187,7 @@ class Manifest:
         sample_sizes: Of free dimensions by their name, for synthetic inputs: what plans and profiles run.
         preprocessing: How text, an image or a recording becomes inputs; without it only raw tensors are taken.
         postprocessing: How outputs are read.
+        seq2seq: How the graphs of a model in parts work together; of a single graph there is none.
     """
 
     type: ModelType | None = None
@@ -165,13 +197,14 @@ class Manifest:
     sample_sizes: SampleSizes = field(default_factory=dict)
     preprocessing: Preprocessing | None = None
     postprocessing: Postprocessing | None = None
+    seq2seq: Seq2Seq | None = None
 
     @property
     def accepts(self) -> str:
         """`text`, `image`, `audio`, or nothing but raw tensors: ``""``."""
         if self.preprocessing is None:
             return ""
-        return {"text": "text", "image": "image", "frames": "audio", "log_mel": "audio"}[self.preprocessing.kind]
+        return self.preprocessing.kind if self.preprocessing.kind in {"text", "image"} else "audio"
 
 
 _adapter: TypeAdapter[Manifest] = TypeAdapter(Manifest)

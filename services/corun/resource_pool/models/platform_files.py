@@ -13,27 +13,18 @@ import math
 import os
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from corun.resource_pool.models.model import Model
+from corun.resource_pool.models.files import ModelFile
 
 _CHANNEL_MULTIPLE = 4
 _SAFE_CHANNELS = 3
 _PAD_TAKES_INPUTS_SINCE = 11
 _UNCHANGED = "unchanged"
-
-
-@dataclass(frozen=True, slots=True)
-class ModelFile:
-    """A file for lanes to fetch, and its SHA-256."""
-
-    path: Path
-    sha256: str
 
 
 class PlatformFiles:
@@ -44,19 +35,16 @@ class PlatformFiles:
         self._folder = folder
         self._lock = threading.Lock()
 
-    def file_for(self, model: Model, platform: str) -> ModelFile:
-        """What lanes of this platform load for the model. Blocking: the first time it may read and write the file.
+    def file_for(self, own: ModelFile, platform: str) -> ModelFile:
+        """What lanes of this platform load instead of `own`. Blocking: the first time it may read and write the file.
 
         Raises:
-            ModelRefused: the model's file is no longer the one that was checked.
             OSError: when the folder cannot be written.
         """
-        model.check_unchanged()
-        own = ModelFile(model.path, model.sha256)
         if platform != "webgpu":
             return own
         with self._lock:
-            record = self._folder / f"{model.sha256}.txt"
+            record = self._folder / f"{own.sha256}.txt"
             digest = record.read_text() if record.is_file() else self._rewrite(own, record)
         return own if digest == _UNCHANGED else ModelFile(self._folder / f"{digest}.onnx", digest)
 

@@ -6,7 +6,7 @@ import threading
 from pathlib import Path
 
 from corun.errors import ModelRefused
-from corun.resource_pool.models.facts import MODEL_FILE
+from corun.resource_pool.models.files import graph_files
 from corun.resource_pool.models.manifest import read_manifest
 from corun.resource_pool.models.sources.arithmetic import ARITHMETIC_MODELS
 from corun.resource_pool.models.sources.hub import GUIDE_MODELS, Hub, HubModel, HubUnreachable, NotOnHub
@@ -30,7 +30,7 @@ class Preparation:
     def prepared(self, name: str) -> Path | None:
         """The folder, if it is there and of the version that is asked for today."""
         folder = self._folder / cache_folder_name(name)
-        if "--" in name or not (folder / MODEL_FILE).is_file():
+        if "--" in name or not graph_files(folder):
             return None
         made = PACKAGED_MODELS.get(name) or ARITHMETIC_MODELS.get(name)
         return folder if made is None or _is_current(folder, made.manifest.source) else None
@@ -84,7 +84,7 @@ class Preparation:
         if name not in SEEDED_MODELS:
             return None
         target = self._folder / name
-        if not (target / MODEL_FILE).is_file():
+        if not graph_files(target):
             publish_folder(
                 target, lambda folder: SEEDED_MODELS[name].fill(folder, self._wheels), replace=target.exists()
             )

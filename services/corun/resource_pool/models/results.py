@@ -22,8 +22,10 @@ class ItemResult:
         embedding: Unit length.
         labels: Best first.
         speech: Start and end of each stretch of speech, seconds, in order of time.
+        transcript: What was said.
     """
 
     embedding: tuple[float, ...] = ()
     labels: tuple[LabelScore, ...] = ()
     speech: tuple[tuple[float, float], ...] = ()
+    transcript: str = ""

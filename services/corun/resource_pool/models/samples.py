@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from corun.errors import InvalidField
-from corun.resource_pool.models.manifest import FramesInput, ImageInput, LogMelInput, Manifest, TextInput
+from corun.resource_pool.models.manifest import FramesInput, ImageInput, LogMelInput, Manifest, TextInput, WaveformInput
 from corun.resource_pool.models.signature import FREE_DIMENSION, TensorSpec
 
 Array = npt.NDArray[np.generic]
@@ -89,6 +89,8 @@ def _free_size(spec: TensorSpec, axis: int, manifest: Manifest) -> int:
             return size[axis - 2]
         case LogMelInput(mels=mels, seconds=seconds) if rank == 3:
             return mels if axis == 1 else seconds * 100
+        case WaveformInput(sample_rate=rate, sample_seconds=seconds):
+            return round(rate * seconds)
         case TextInput(max_length=max_length):
             return min(SEQUENCE_LENGTH, max_length)
     if rank == 4 and spec.dtype.kind == "f":

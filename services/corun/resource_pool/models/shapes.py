@@ -16,15 +16,18 @@ import numpy.typing as npt
 import onnx
 from onnx import helper, numpy_helper
 
+from corun.resource_pool.models.fused import fused_product, standard_form
+
 Array = npt.NDArray[np.generic]
 
 _MAX_EVALUATED_ELEMENTS = 4096
 # fmt: off
 _EVALUATED = frozenset((
     "Add", "Sub", "Mul", "Div", "Mod", "Neg", "Abs", "Floor", "Ceil",
-    "Max", "Min", "Sqrt", "Cast", "Identity", "Gather", "Slice", "Concat", "Squeeze",
+    "Max", "Min", "Sqrt", "Cast", "Identity", "Gather", "GatherND", "Slice", "Concat", "Squeeze",
     "Unsqueeze", "Reshape", "Transpose", "Expand", "Range", "ConstantOfShape", "Where", "Equal", "Greater",
     "GreaterOrEqual", "Less", "LessOrEqual", "And", "Or", "Not", "ReduceProd", "ReduceMax", "ReduceSum",
+    "NonZero",
 ))
 # fmt: on
 
@@ -119,6 +122,7 @@ class _Walk:
         if any(name and name not in self.types for name in node.input):
             return  # what follows from something unknown is unknown
         inferred: Mapping[str, onnx.TypeProto] = {}
+        node = standard_form(node)
         domain = node.domain or "ai.onnx"
         if onnx.defs.has(node.op_type, self._versions.get(domain, 1), node.domain):
             schema = onnx.defs.get_schema(node.op_type, self._versions.get(domain, 1), node.domain)
@@ -136,11 +140,15 @@ class _Walk:
             except (onnx.shape_inference.InferenceError, onnx.checker.ValidationError, RuntimeError, ValueError):
                 inferred = {}  # left unknown: a count from a graph is an estimate, a refusal would be worse
         elif node.input and node.input[0] in self.types:
-            # Operators outside the standard are mostly fused ones that keep the shape of their first input.
-            inferred = {node.output[0]: self.types[node.input[0]]}
+            # Other operators outside the standard are mostly fused ones that keep the shape of their first input.
+            inferred = {node.output[0]: fused_product(node, self.types) or self.types[node.input[0]]}
         self.types.update({name: kind for name, kind in inferred.items() if name})
 
     def _evaluate(self, node: onnx.NodeProto) -> None:
+        if node.op_type == "NonZero":
+            # As many as there are values at most; which of them it takes only the evaluation can tell.
+            value = self._values[node.input[0]]
+            self.types[node.output[0]] = helper.make_tensor_type_proto(onnx.TensorProto.INT64, [value.ndim, value.size])
         outputs = [_known(self.types[name]) if name in self.types else None for name in node.output]
         if any(known is None or known.elements > _MAX_EVALUATED_ELEMENTS for known in outputs):
             return

@@ -1,14 +1,14 @@
-"""Text to token ids."""
+"""Text to token ids and back."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from tokenizers import Encoding, Tokenizer
+from tokenizers import Tokenizer
 
 from corun.errors import InvalidField
 from corun.resource_pool.models.regular_files import read_regular
@@ -17,6 +17,8 @@ from corun.resource_pool.models.signature import TensorSpec
 TOKENIZER_FILE = "tokenizer.json"
 # The largest public vocabularies take about half of it.
 _MAX_TOKENIZER_BYTES = 64_000_000
+
+_Result = TypeVar("_Result")
 
 
 class TextEncoder:
@@ -28,9 +30,7 @@ class TextEncoder:
     """
 
     def __init__(self, path: Path, *, max_length: int) -> None:
-        content = read_regular(path, max_bytes=_MAX_TOKENIZER_BYTES)
-        with _failures_as(f"{path.name} is not a tokenizer"):
-            self._tokenizer = Tokenizer.from_buffer(content)
+        self._tokenizer = _read_tokenizer(path)
         self._tokenizer.enable_truncation(max_length)
         # Padding is done here, to the longest of the batch: files come with paddings of their own.
         self._tokenizer.no_padding()
@@ -44,9 +44,9 @@ class TextEncoder:
             InvalidField: naming the text that has no tokens.
             ValueError: where the tokenizer cannot do it.
         """
-        encodings: list[Encoding] = []
-        with _failures_as(f"{TOKENIZER_FILE} does not encode this"):
-            encodings = self._tokenizer.encode_batch(list(texts))
+        encodings = _attempt(
+            lambda: self._tokenizer.encode_batch(list(texts)), f"{TOKENIZER_FILE} does not encode this"
+        )
         for index, encoding in enumerate(encodings):
             if not encoding.ids:
                 raise InvalidField(f"items[{index}].text", "the text has no tokens")
@@ -71,11 +71,38 @@ class TextEncoder:
         return "input_ids" in names and names <= {"input_ids", "attention_mask", "token_type_ids", "position_ids"}
 
 
-@contextmanager
-def _failures_as(problem: str) -> Iterator[None]:
+class TextDecoder:
+    """Decodes with the `tokenizer.json` of a model folder.
+
+    Raises:
+        ValueError: when made, where the file is not a tokenizer's or is too large.
+        OSError: when made, where it cannot be read.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._tokenizer = _read_tokenizer(path)
+
+    def decode(self, tokens: npt.NDArray[np.generic], *, end: int) -> list[str]:
+        """The text of each row of `tokens` [batch, longest] up to `end`, without special tokens and outer spaces.
+
+        Raises:
+            ValueError: where the tokenizer cannot do it.
+        """
+        rows: list[list[int]] = tokens.tolist()
+        ended = [row[: row.index(end)] if end in row else row for row in rows]
+        texts = _attempt(lambda: self._tokenizer.decode_batch(ended), f"{TOKENIZER_FILE} does not decode this")
+        return [text.strip() for text in texts]
+
+
+def _read_tokenizer(path: Path) -> Tokenizer:
+    content = read_regular(path, max_bytes=_MAX_TOKENIZER_BYTES)
+    return _attempt(lambda: Tokenizer.from_buffer(content), f"{path.name} is not a tokenizer")
+
+
+def _attempt(call: Callable[[], _Result], problem: str) -> _Result:
     """The library raises nothing narrower than Exception, and its panics are no Exceptions at all."""
     try:
-        yield
+        return call()
     except BaseException as error:
         if isinstance(error, Exception) or type(error).__name__ == "PanicException":
             raise ValueError(f"{problem}: {error}") from error

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import IO
@@ -48,19 +49,19 @@ class ModelChecker:
         self._running: subprocess.Popen[bytes] | None = None
         self._closed = False
 
-    def check(self, folder: Path, *, name: str, manifest: Manifest, size_bytes: int, max_bytes: int) -> Facts:
-        """What the model in `folder` was found to be. `size_bytes`, of its file, sets what the check may take.
+    def check(self, paths: Sequence[Path], *, name: str, manifest: Manifest, size_bytes: int, max_bytes: int) -> Facts:
+        """What the model whose graphs these are was found to be. `size_bytes`, of all, sets what the check may take.
 
         Raises:
             ModelRefused: with what the child found, or the limit or signal that ended it.
             CheckUnfinished: it took too long by the clock, or this checker was closed.
         """
         allowance = self._limits.allowance(size_bytes)
-        request = Request(name, manifest, max_bytes, allowance, os.getpid())
+        request = Request(manifest, max_bytes, allowance, os.getpid())
         with tempfile.TemporaryFile() as asked, tempfile.TemporaryFile() as said:
             asked.write(request_adapter.dump_json(request))
             asked.seek(0)
-            answer = self._run(folder, name, allowance, asked, said)
+            answer = self._run(paths, name, allowance, asked, said)
         if answer.facts is None:
             raise ModelRefused(name, answer.problem)
         return answer.facts
@@ -72,8 +73,8 @@ class ModelChecker:
             if self._running is not None:
                 _kill(self._running)
 
-    def _run(self, folder: Path, name: str, allowance: Allowance, asked: IO[bytes], said: IO[bytes]) -> Answer:
-        child = self._start(folder, name, asked, said)
+    def _run(self, paths: Sequence[Path], name: str, allowance: Allowance, asked: IO[bytes], said: IO[bytes]) -> Answer:
+        child = self._start(paths, name, asked, said)
         try:
             output, _ = child.communicate(timeout=allowance.wall_seconds)
         except subprocess.TimeoutExpired as error:
@@ -92,12 +93,12 @@ class ModelChecker:
         except ValidationError as error:
             raise ModelRefused(name, "the check of it gave no proper answer") from error
 
-    def _start(self, folder: Path, name: str, asked: IO[bytes], said: IO[bytes]) -> subprocess.Popen[bytes]:
+    def _start(self, paths: Sequence[Path], name: str, asked: IO[bytes], said: IO[bytes]) -> subprocess.Popen[bytes]:
         with self._guard:
             if self._closed:
                 raise CheckUnfinished(name, "the pool is closing")
             self._running = subprocess.Popen(
-                [*_COMMAND, folder.absolute()],
+                [*_COMMAND, *(path.absolute() for path in paths)],
                 stdin=asked,
                 stdout=subprocess.PIPE,
                 stderr=said,

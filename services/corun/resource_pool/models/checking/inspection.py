@@ -1,97 +1,96 @@
-"""The one place where a model file is opened and checked before a browser sees it.
+"""The one place where a model's files are opened and checked before a browser sees them.
 
-What it may hold is anything, so this runs in a process of its own: see `child` and `limits`.
+What they may hold is anything, so this runs in a process of its own: see `child` and `limits`.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
-import onnx
-from google.protobuf.message import DecodeError
-
-from corun.errors import CorunError, ModelRefused
-from corun.resource_pool.models.checking.contents import Unfit, check_contents, check_signature, check_sizes
+from corun.resource_pool.models.checking.contents import Unfit, check_sizes
+from corun.resource_pool.models.checking.graph_file import GraphFile, failures_as_unfit, open_graph
+from corun.resource_pool.models.checking.id_limits import read_id_limits
+from corun.resource_pool.models.checking.parts import describe_parts
 from corun.resource_pool.models.checking.trial import load_once
 from corun.resource_pool.models.facts import MAX_MODEL_BYTES, Facts
-from corun.resource_pool.models.features import GraphFeatures, read_features
-from corun.resource_pool.models.manifest import FramesInput, Manifest
-from corun.resource_pool.models.regular_files import read_regular
+from corun.resource_pool.models.features import read_features
+from corun.resource_pool.models.manifest import MANIFEST_FILE, FramesInput, Manifest
+from corun.resource_pool.models.recipe import Seq2Seq
 from corun.resource_pool.models.samples import has_dynamic_batch, sample_shapes
-from corun.resource_pool.models.shapes import KnownTensor, constant_tensors, known_shapes
-from corun.resource_pool.models.signature import TensorSpec, read_inputs, read_outputs
+from corun.resource_pool.models.shapes import known_shapes
 
 
-def inspect_model_file(path: Path, *, name: str, manifest: Manifest, max_bytes: int = MAX_MODEL_BYTES) -> Facts:
-    """Reads the file once, checks what it read, and describes it.
+def inspect_model(paths: Sequence[Path], *, manifest: Manifest, max_bytes: int = MAX_MODEL_BYTES) -> Facts:
+    """Reads each file once, checks what it read, and describes it: one graph, or an encoder and a decoder.
 
     Raises:
-        ModelRefused: no regular file, too large, not ONNX, data in other files, sizes that no browser holds, or a
-            graph that breaks ONNX's rules or does not load in a runtime.
+        Unfit: as `open_graph`, for either of two files with its name; sizes that no browser holds, a manifest that
+            does not fit, or a graph that does not load in a runtime.
         MemoryError: the check takes more memory than it may.
-        OSError: it cannot be read.
+        OSError: a file cannot be read.
     """
-    try:
-        content = read_regular(path, max_bytes=max_bytes)
-        model = onnx.ModelProto.FromString(content)
-    except DecodeError as error:
-        if "alloc failed" in str(error):
-            raise MemoryError from error
-        raise ModelRefused(name, f"the file is not ONNX: {error}") from error
-    except ValueError as error:
-        raise ModelRefused(name, str(error)) from error
-    facts = _inspect(model, content, name=name, manifest=manifest)
-    del model  # the runtime needs its place
-    try:
-        load_once(content)
-    except ValueError as error:
-        raise ModelRefused(name, str(error)) from error
+    recipe = _recipe(paths, manifest)
+    contents, facts = _describe(paths, manifest, recipe, max_bytes)
+    for path, content in zip(paths, contents, strict=True):
+        with _told_of(path, paths):
+            load_once(content)
     return facts
 
 
-def _inspect(model: onnx.ModelProto, content: bytes, *, name: str, manifest: Manifest) -> Facts:
+def _recipe(paths: Sequence[Path], manifest: Manifest) -> Seq2Seq | None:
+    if len(paths) == 1 and manifest.seq2seq is not None:
+        raise Unfit(f"a table [seq2seq] needs two graphs beside it, not {paths[0].name}")
+    if len(paths) > 1 and manifest.seq2seq is None:
+        raise Unfit(f"{MANIFEST_FILE} needs a table [seq2seq] that says how its two graphs work together")
+    return manifest.seq2seq
+
+
+def _describe(
+    paths: Sequence[Path], manifest: Manifest, recipe: Seq2Seq | None, max_bytes: int
+) -> tuple[list[bytes], Facts]:
+    # The contents alone leave: the runtime needs the place that the graphs take.
+    graphs = []
+    for path in paths:
+        with _told_of(path, paths):
+            graphs.append(open_graph(path, max_bytes=max_bytes))
+    with failures_as_unfit():
+        facts = (
+            _describe_single(graphs[0], manifest)
+            if recipe is None
+            else describe_parts(graphs[0], graphs[1], recipe, manifest)
+        )
+    return [graph.content for graph in graphs], facts
+
+
+@contextmanager
+def _told_of(path: Path, paths: Sequence[Path]) -> Iterator[None]:
     try:
-        check_contents(model, size_bytes=len(content))
-        onnx.checker.check_model(content)
-        inputs, outputs = read_inputs(model.graph), read_outputs(model.graph)
-        check_signature(inputs, outputs)
-        _check_frames(inputs, manifest)
-        features, id_limits = _read_graph(model, inputs, manifest)
-    except (CorunError, MemoryError):
-        raise
+        yield
     except Unfit as error:
-        raise ModelRefused(name, str(error)) from error
-    except Exception as error:  # onnx raises what it likes
-        raise ModelRefused(name, f"the graph breaks ONNX's rules: {error}") from error
-    return Facts(hashlib.sha256(content).hexdigest(), len(content), inputs, outputs, features, id_limits)
+        if len(paths) == 1:
+            raise
+        raise Unfit(f"{path.name}: {error}") from error
 
 
-def _check_frames(inputs: tuple[TensorSpec, ...], manifest: Manifest) -> None:
-    if isinstance(manifest.preprocessing, FramesInput) and not has_dynamic_batch(inputs):
+def _describe_single(graph: GraphFile, manifest: Manifest) -> Facts:
+    inputs = graph.inputs
+    dynamic_batch = has_dynamic_batch(inputs)
+    if isinstance(manifest.preprocessing, FramesInput) and not dynamic_batch:
         raise Unfit(f"frames need a free first dimension of input {inputs[0].name!r}")
-
-
-def _read_graph(
-    model: onnx.ModelProto, inputs: tuple[TensorSpec, ...], manifest: Manifest
-) -> tuple[GraphFeatures, dict[str, int]]:
     first = inputs[0].shape[0] if inputs[0].shape else 1
     batch_size = first if isinstance(first, int) else 1
-    shapes = known_shapes(model, sample_shapes(inputs, manifest, batch_size))
+    shapes = known_shapes(graph.model, sample_shapes(inputs, manifest, batch_size))
     check_sizes(shapes)
-    features = read_features(model, shapes, batch_size=batch_size, dynamic_batch=has_dynamic_batch(inputs))
-    return features, _id_limits(model, shapes)
-
-
-def _id_limits(model: onnx.ModelProto, shapes: Mapping[str, KnownTensor]) -> dict[str, int]:
-    tables = {name: shapes[name].shape[0] for name in constant_tensors(model) if name in shapes and shapes[name].shape}
-    source = {value.name: value.name for value in model.graph.input}
-    limits: dict[str, int] = {}
-    for node in model.graph.node:
-        if node.op_type in ("Cast", "Identity", "Reshape", "Unsqueeze", "Squeeze") and node.input[0] in source:
-            source[node.output[0]] = source[node.input[0]]
-        elif node.op_type == "Gather" and node.input[0] in tables and node.input[1] in source:
-            name, rows = source[node.input[1]], tables[node.input[0]]
-            limits[name] = min(limits.get(name, rows), rows)
-    return limits
+    digest = hashlib.sha256(graph.content).hexdigest()
+    return Facts(
+        sha256=digest,
+        size_bytes=len(graph.content),
+        inputs=inputs,
+        outputs=graph.outputs,
+        features=read_features(graph.model, shapes, batch_size=batch_size, dynamic_batch=dynamic_batch),
+        id_limits=read_id_limits(graph.model, shapes),
+        file_digests=(digest,),
+    )

@@ -12,9 +12,8 @@ from corun.resource_pool.models.manifest import Manifest
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Asks for the check of a model folder, whose path is on the command line."""
+    """Asks for the check of a model, the paths of whose graphs are on the command line."""
 
-    name: str
     manifest: Manifest
     max_bytes: int
     allowance: Allowance

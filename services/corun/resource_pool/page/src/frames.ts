@@ -1,15 +1,22 @@
-// The binary frames between a lane and the pool: a length, a JSON header, and tensors aligned to 8 bytes.
-
-import type { Tensor, TypedTensor } from "onnxruntime-web";
+// The messages between a lane and the pool. A frame is a binary message with a length, a JSON header and the small
+// tensors, aligned to 8 bytes; each large tensor follows as a message of its own, so that nothing is copied together.
 
 export type TensorType = "float32" | "float16" | "int64" | "int32" | "uint8" | "bool";
+
+/** A tensor as it crosses the page boundary. */
+export interface HostTensor {
+  type: TensorType;
+  shape: readonly number[];
+  data: ArrayBuffer | ArrayBufferView<ArrayBuffer>;
+}
 
 interface TensorHeader {
   name: string;
   type: TensorType;
   shape: number[];
-  offset: number;
   length: number;
+  /** Place in the frame; absent when the tensor is a message of its own. */
+  offset?: number;
 }
 
 export interface Header {
@@ -25,31 +32,65 @@ export interface Frame {
 
 const PREFIX_BYTES = 8;
 const ALIGNMENT = 8;
+const INLINE_BYTES = 65_536;
 
 const align = (length: number): number => Math.ceil(length / ALIGNMENT) * ALIGNMENT;
 
-/** Reads a frame. Tensor data is copied out, so that the frame can be freed. */
-export function decode(frame: ArrayBuffer): Frame {
-  const headerLength = new DataView(frame).getUint32(0, true);
-  const header = JSON.parse(new TextDecoder().decode(new Uint8Array(frame, PREFIX_BYTES, headerLength))) as Header;
-  const body = align(PREFIX_BYTES + headerLength);
-  const tensors: Frame["tensors"] = new Map();
-  for (const { name, type, shape, offset, length } of header.tensors ?? []) {
-    tensors.set(name, { type, shape, data: frame.slice(body + offset, body + offset + length) });
+/** Puts frames together from the messages of a socket. */
+export class FrameReader {
+  private frame: Frame | undefined;
+  private waiting: TensorHeader[] = [];
+
+  /** Takes the next message; gives the frame that it completes. */
+  feed(message: ArrayBuffer): Frame | undefined {
+    const expected = this.waiting.shift();
+    if (expected && this.frame) {
+      this.frame.tensors.set(expected.name, { type: expected.type, shape: expected.shape, data: message });
+    } else {
+      this.begin(message);
+    }
+    return this.waiting.length === 0 ? this.frame : undefined;
   }
-  return { header, tensors };
+
+  private begin(message: ArrayBuffer): void {
+    const headerLength = new DataView(message).getUint32(0, true);
+    const header = JSON.parse(new TextDecoder().decode(new Uint8Array(message, PREFIX_BYTES, headerLength))) as Header;
+    const body = align(PREFIX_BYTES + headerLength);
+    this.frame = { header, tensors: new Map() };
+    for (const entry of header.tensors ?? []) {
+      if (entry.offset === undefined) {
+        this.waiting.push(entry);
+      } else {
+        const data = message.slice(body + entry.offset, body + entry.offset + entry.length);
+        this.frame.tensors.set(entry.name, { type: entry.type, shape: entry.shape, data });
+      }
+    }
+  }
 }
 
-/** Writes a frame. Tensors must be on the CPU. */
-export function encode(header: Header, tensors: Record<string, Tensor> = {}): ArrayBuffer {
+/** Bytes of tensors that cross the page boundary with a frame. */
+export function tensorBytes(tensors: Iterable<{ data: { byteLength: number } }>): number {
+  let bytes = 0;
+  for (const { data } of tensors) {
+    bytes += data.byteLength;
+  }
+  return bytes;
+}
+
+/** Sends a frame. */
+export function send(socket: WebSocket, header: Header, tensors: Record<string, HostTensor> = {}): void {
   let offset = 0;
-  const parts: { offset: number; bytes: Uint8Array }[] = [];
-  header.tensors = Object.entries(tensors).map(([name, tensor]) => {
-    const data = (tensor as TypedTensor<"float32">).data;
-    const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-    const entry = { name, type: tensor.type as TensorType, shape: [...tensor.dims], offset, length: bytes.length };
-    parts.push({ offset, bytes });
-    offset = align(offset + bytes.length);
+  const inline: { offset: number; bytes: Uint8Array }[] = [];
+  const apart: HostTensor["data"][] = [];
+  header.tensors = Object.entries(tensors).map(([name, { type, shape, data }]) => {
+    const entry: TensorHeader = { name, type, shape: [...shape], length: data.byteLength };
+    if (data.byteLength > INLINE_BYTES) {
+      apart.push(data);
+      return entry;
+    }
+    entry.offset = offset;
+    inline.push({ offset, bytes: bytesOf(data) });
+    offset = align(offset + data.byteLength);
     return entry;
   });
   const encoded = new TextEncoder().encode(JSON.stringify(header));
@@ -57,8 +98,15 @@ export function encode(header: Header, tensors: Record<string, Tensor> = {}): Ar
   const frame = new Uint8Array(body + offset);
   new DataView(frame.buffer).setUint32(0, encoded.length, true);
   frame.set(encoded, PREFIX_BYTES);
-  for (const part of parts) {
+  for (const part of inline) {
     frame.set(part.bytes, body + part.offset);
   }
-  return frame.buffer;
+  socket.send(frame);
+  for (const data of apart) {
+    socket.send(data);
+  }
+}
+
+function bytesOf(data: HostTensor["data"]): Uint8Array {
+  return ArrayBuffer.isView(data) ? new Uint8Array(data.buffer, data.byteOffset, data.byteLength) : new Uint8Array(data);
 }

@@ -2,129 +2,179 @@
 // socket and are answered strictly one after another, because a runtime runs one inference at a time.
 
 import type * as Runtime from "onnxruntime-web";
-import { findAdapter, type Adapter, type LanePlatform } from "./adapter";
-import { decode, encode, type Frame, type Header } from "./frames";
+import { collectGarbage } from "./collecting";
+import { FrameReader, send, tensorBytes, type Frame, type Header, type HostTensor } from "./frames";
+import { watchMemory } from "./memory";
+import { withFile } from "./files";
+import { importRuntime, openBackend, type Backend, type Platform } from "./platforms";
+import { outputLocations, Seq2Seq, type Parts, type Recipe } from "./seq2seq";
+import { buildSession, Model, type Dimensions, type Feeds } from "./sessions";
+import { Storage, type Kept } from "./storage";
+import { toHost, toTensor } from "./tensors";
 
 export interface LaneOptions {
   lane: string;
-  platform: LanePlatform;
+  platform: Platform;
   width: number;
 }
 
-type Reply = [header: Record<string, unknown>, tensors?: Record<string, Runtime.Tensor>];
+type Reply = [header: Record<string, unknown>, tensors?: Record<string, HostTensor>];
 
-const RUNTIME_FILES: Record<LanePlatform, { script: string; wasm: string }> = {
-  wasm: { script: "ort.wasm.bundle.min.mjs", wasm: "ort-wasm-simd-threaded.wasm" },
-  webgpu: { script: "ort.webgpu.bundle.min.mjs", wasm: "ort-wasm-simd-threaded.asyncify.wasm" },
-};
+/** A request that cannot be met; the runtime was not touched, so the lane is as good as before. */
+class Refused extends Error {}
 
 class Lane {
-  private readonly sessions = new Map<string, Runtime.InferenceSession>();
-  private readonly inputs = new Map<string, Record<string, Runtime.Tensor>>();
+  private readonly models = new Map<string, Model>();
+  private readonly sequences = new Map<string, Seq2Seq>();
+  private readonly slots = new Map<string, Feeds>();
+  private readonly storage: Storage;
 
   private constructor(
     private readonly runtime: typeof Runtime,
-    private readonly platform: LanePlatform,
-    readonly adapter: Adapter,
-  ) {}
+    readonly backend: Backend,
+  ) {
+    this.storage = new Storage(runtime, backend);
+  }
 
   static async open({ platform, width }: LaneOptions): Promise<Lane> {
-    const adapter = await findAdapter(platform);
-    const folder = new URL("runtime/", import.meta.url).href;
-    const { script, wasm } = RUNTIME_FILES[platform];
-    const runtime = (await import(folder + script)) as typeof Runtime;
-    // Only the binary's place: given a folder, the runtime would look for scripts that the bundle contains.
-    runtime.env.wasm.wasmPaths = { wasm: folder + wasm };
-    runtime.env.wasm.numThreads = width;
-    runtime.env.logLevel = "error";
-    return new Lane(runtime, platform, adapter);
+    const backend = await openBackend(platform);
+    return new Lane(await importRuntime(platform, width), backend);
   }
 
   async answer({ header, tensors }: Frame): Promise<Reply> {
     switch (header.op) {
       case "load":
-        return this.load(header.model as string, header.url as string);
+        return this.load(header);
       case "put":
-        return this.put(header.slot as string, tensors);
+        this.slots.set(header.slot as string, this.toFeeds(tensors));
+        return [{}];
+      case "drop":
+        this.slots.delete(header.slot as string);
+        return [{}];
       case "run":
-        return this.run(header.model as string, header.slot as string, header.fetch === true);
+        return this.run(header as unknown as RunRequest, tensors);
+      case "share":
+        return this.share(tensors);
+      case "read":
+        return this.read(header.name as string);
+      case "free":
+        this.storage.free(header.name as string);
+        return [{}];
       case "echo":
-        return [{}, this.toTensors(tensors)];
+        return [{}, Object.fromEntries(tensors)];
       default:
-        throw new Error(`unknown operation ${String(header.op)}`);
+        throw new Refused(`unknown operation ${String(header.op)}`);
     }
   }
 
-  private async load(model: string, url: string): Promise<Reply> {
+  private async load(header: Header): Promise<Reply> {
     const begin = performance.now();
-    this.sessions.set(model, await this.createSession(url));
+    await (header.parts ? this.loadParts(header) : this.loadModel(header));
     const load_ms = performance.now() - begin;
-    // The file was copied into the runtime's memory; its own is as large as the weights and may go at once.
-    (globalThis as { gc?: () => void }).gc?.();
+    collectGarbage();
     return [{ load_ms }];
   }
 
-  private async createSession(url: string): Promise<Runtime.InferenceSession> {
-    const response = await fetch(url);
-    if (!response.ok) {
-      throw new Error(`the model file could not be fetched: HTTP ${response.status}`);
-    }
-    return this.runtime.InferenceSession.create(new Uint8Array(await response.arrayBuffer()), {
-      executionProviders: [this.platform],
-      graphOptimizationLevel: "all",
-    });
+  private async loadModel({ model, url, dimensions }: Header): Promise<void> {
+    const loaded = new Model(this.runtime, this.backend, url as string, withFile, dimensions as Dimensions);
+    await loaded.prepare();
+    this.models.set(model as string, loaded);
   }
 
-  private put(slot: string, tensors: Frame["tensors"]): Reply {
-    this.inputs.set(slot, this.toTensors(tensors));
-    return [{}];
+  private async loadParts({ model, parts, recipe, on_device }: Header): Promise<void> {
+    const options = outputLocations(recipe as Recipe, on_device !== false && this.backend.platform === "webgpu");
+    const { runtime, backend } = this;
+    const encoder = await buildSession(runtime, backend, (parts as Parts).encoder, withFile, options.encoder);
+    const decoder = await buildSession(runtime, backend, (parts as Parts).decoder, withFile, options.decoder);
+    this.sequences.set(model as string, new Seq2Seq(runtime, encoder, decoder, recipe as Recipe));
   }
 
-  private async run(model: string, slot: string, fetch: boolean): Promise<Reply> {
-    const session = this.session(model);
-    const inputs = this.inputs.get(slot);
-    if (!inputs) {
-      throw new Error(`no inputs in slot ${slot}`);
-    }
+  private async run(request: RunRequest, received: Frame["tensors"]): Promise<Reply> {
+    const feeds = this.feeds(request, received);
+    const keep = request.keep ?? {};
+    const session = await this.runner(request.model, feeds, Object.keys(keep).length > 0);
     const begin = performance.now();
-    const outputs = await session.run(inputs);
+    const outputs = (await session.run(feeds)) as Feeds;
+    const [kept, fetched] = await this.finish(outputs, keep, request.fetch === true);
     const run_ms = performance.now() - begin;
-    return fetch ? [{ run_ms }, outputs as Record<string, Runtime.Tensor>] : [{ run_ms }];
+    const zero_copy = Object.keys(request.shared ?? {}).every((input) => feeds[input]?.location !== "cpu");
+    const bytes = tensorBytes(received.values()) + tensorBytes(Object.values(fetched));
+    return [{ run_ms, kept, zero_copy: request.shared !== undefined && zero_copy, boundary_bytes: bytes }, fetched];
   }
 
-  private session(model: string): Runtime.InferenceSession {
-    const session = this.sessions.get(model);
-    if (!session) {
-      throw new Error(`model ${model} is not loaded in this lane`);
-    }
-    return session;
-  }
-
-  private toTensors(tensors: Frame["tensors"]): Record<string, Runtime.Tensor> {
-    const found: Record<string, Runtime.Tensor> = {};
-    for (const [name, { type, shape, data }] of tensors) {
-      found[name] = new this.runtime.Tensor(type as "float32", typed(type, data) as Float32Array, shape);
+  private async runner(name: string, feeds: Feeds, keep: boolean): Promise<Runtime.InferenceSession | Seq2Seq> {
+    const found = this.sequences.get(name) ?? (await this.models.get(name)?.session(feeds, keep));
+    if (!found) {
+      throw new Refused(`model ${name} is not loaded in this lane`);
     }
     return found;
   }
+
+  private feeds(request: RunRequest, received: Frame["tensors"]): Feeds {
+    const slot = request.slot === undefined ? {} : this.slots.get(request.slot);
+    if (!slot) {
+      throw new Refused(`no inputs in slot ${String(request.slot)}`);
+    }
+    const feeds = { ...slot, ...this.toFeeds(received) };
+    for (const [input, name] of Object.entries(request.shared ?? {})) {
+      try {
+        feeds[input] = this.storage.get(name);
+      } catch (error) {
+        throw new Refused(inWords(error));
+      }
+    }
+    return feeds;
+  }
+
+  /** Waits until the device is done; keeps what is to stay, reads back what is asked for, lets go of the rest. */
+  private async finish(
+    outputs: Feeds,
+    keep: Record<string, string>,
+    fetch: boolean,
+  ): Promise<[Kept[], Record<string, HostTensor>]> {
+    const kept: Kept[] = [];
+    const fetched: Record<string, HostTensor> = {};
+    for (const [output, tensor] of Object.entries(outputs)) {
+      const name = keep[output];
+      if (name !== undefined) {
+        kept.push(this.storage.keep(name, tensor));
+      } else if (fetch) {
+        fetched[output] = await toHost(tensor);
+      } else {
+        tensor.dispose();
+      }
+    }
+    if (Object.keys(fetched).length === 0) {
+      await this.backend.device?.queue.onSubmittedWorkDone();
+    }
+    return [kept, fetched];
+  }
+
+  private async share(tensors: Frame["tensors"]): Promise<Reply> {
+    const kept: Kept[] = [];
+    for (const [name, tensor] of tensors) {
+      kept.push(await this.storage.put(name, tensor));
+    }
+    return [{ kept }];
+  }
+
+  private async read(name: string): Promise<Reply> {
+    const tensor = this.storage.get(name);
+    const data = (await tensor.getData()) as ArrayBufferView<ArrayBuffer>;
+    return [{}, { [name]: { type: tensor.type as HostTensor["type"], shape: tensor.dims, data } }];
+  }
+
+  private toFeeds(received: Frame["tensors"]): Feeds {
+    return Object.fromEntries([...received].map(([name, tensor]) => [name, toTensor(this.runtime, tensor)]));
+  }
 }
 
-function typed(type: string, data: ArrayBuffer): ArrayBufferView {
-  switch (type) {
-    case "float32":
-      return new Float32Array(data);
-    case "float16":
-      return new Uint16Array(data);
-    case "int64":
-      return new BigInt64Array(data);
-    case "int32":
-      return new Int32Array(data);
-    case "uint8":
-    case "bool":
-      return new Uint8Array(data);
-    default:
-      throw new Error(`tensors of type ${type} are not supported`);
-  }
+interface RunRequest {
+  model: string;
+  slot?: string;
+  shared?: Record<string, string>;
+  keep?: Record<string, string>;
+  fetch?: boolean;
 }
 
 function inWords(error: unknown): string {
@@ -136,30 +186,40 @@ async function serve(options: LaneOptions): Promise<void> {
   const socket = new WebSocket(new URL(`../lanes/${options.lane}`, import.meta.url).href.replace(/^http/, "ws"));
   socket.binaryType = "arraybuffer";
   await new Promise((resolve) => (socket.onopen = resolve));
+  const wasmBytes = watchMemory();
   let lane: Lane;
   try {
     lane = await Lane.open(options);
   } catch (error) {
-    socket.send(encode({ id: 0, error: inWords(error) }));
+    send(socket, { id: 0, error: inWords(error) });
     return;
   }
+  void lane.backend.device?.lost.then(({ reason, message }) => {
+    send(socket, { id: 0, event: "device_lost", reason: `${reason}: ${message}` });
+  });
+  const answerOne = async (frame: Frame): Promise<void> => {
+    const about = { id: frame.header.id };
+    try {
+      const [header, tensors] = await lane.answer(frame);
+      send(socket, { ...header, ...about, wasm_bytes: wasmBytes() }, tensors);
+    } catch (error) {
+      send(socket, { ...about, error: inWords(error), refused: error instanceof Refused, wasm_bytes: wasmBytes() });
+    }
+  };
+  const reader = new FrameReader();
   let previous: Promise<void> = Promise.resolve();
   socket.onmessage = ({ data }: MessageEvent<ArrayBuffer>) => {
-    const frame = decode(data);
-    const answerOne = async (): Promise<void> => {
-      let reply: ArrayBuffer;
-      try {
-        const [header, tensors] = await lane.answer(frame);
-        reply = encode({ ...header, id: frame.header.id }, tensors);
-      } catch (error) {
-        reply = encode({ id: frame.header.id, error: inWords(error) });
-      }
-      socket.send(reply);
-    };
-    previous = previous.then(answerOne);
+    const frame = reader.feed(data);
+    if (frame) {
+      previous = previous.then(() => answerOne(frame));
+    }
   };
-  const hello: Header = { id: 0, ...lane.adapter, isolated: globalThis.crossOriginIsolated };
-  socket.send(encode(hello));
+  const hello: Header = { id: 0, ...lane.backend.adapter, isolated: globalThis.crossOriginIsolated };
+  send(socket, hello);
 }
 
-globalThis.onmessage = ({ data }: MessageEvent<LaneOptions>) => void serve(data);
+globalThis.addEventListener("message", ({ data }: MessageEvent<LaneOptions | object>) => {
+  if ("lane" in data) {
+    void serve(data);
+  }
+});

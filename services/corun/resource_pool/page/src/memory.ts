@@ -1,0 +1,14 @@
+// The size of the lane's WebAssembly memory, which only its maker knows: the runtime keeps it to itself.
+
+/** Watches every memory that is made from now on; the function that comes back gives their size in bytes. */
+export function watchMemory(): () => number {
+  const memories: WebAssembly.Memory[] = [];
+  WebAssembly.Memory = new Proxy(WebAssembly.Memory, {
+    construct(target, parameters: [WebAssembly.MemoryDescriptor]): WebAssembly.Memory {
+      const memory = new target(...parameters);
+      memories.push(memory);
+      return memory;
+    },
+  });
+  return () => memories.reduce((bytes, memory) => bytes + memory.buffer.byteLength, 0);
+}

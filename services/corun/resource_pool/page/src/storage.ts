@@ -1,0 +1,103 @@
+// Shared tensors of a lane: each lies once in the memory of the lane's device and is read there under its name.
+
+import type * as Runtime from "onnxruntime-web";
+import type { TensorType } from "./frames";
+import type { Backend, StorageType } from "./platforms";
+import { byteLength, toTensor, typed } from "./tensors";
+
+/** What the pool is told of a shared tensor. */
+export interface Kept {
+  name: string;
+  type: string;
+  shape: number[];
+  bytes: number;
+  storage: StorageType;
+}
+
+interface Received {
+  type: TensorType;
+  shape: number[];
+  data: ArrayBuffer;
+}
+
+const STORAGE_BY_LOCATION: Record<string, StorageType> = { "gpu-buffer": "webgpu", "ml-tensor": "webnn" };
+
+export class Storage {
+  private readonly tensors = new Map<string, Runtime.Tensor>();
+
+  constructor(
+    private readonly runtime: typeof Runtime,
+    private readonly backend: Backend,
+  ) {}
+
+  /** Brings a tensor to the device. */
+  async put(name: string, received: Received): Promise<Kept> {
+    const { device, context } = this.backend;
+    if (device) {
+      return this.keep(name, this.toGpu(device, received));
+    }
+    return this.keep(name, context ? await this.toMl(context, received) : toTensor(this.runtime, received));
+  }
+
+  /** Shares a tensor that lies where it lies. */
+  keep(name: string, tensor: Runtime.Tensor): Kept {
+    if (this.tensors.has(name)) {
+      throw new Error(`a tensor is already shared as ${name}`);
+    }
+    this.tensors.set(name, tensor);
+    const storage = STORAGE_BY_LOCATION[tensor.location] ?? "cpu";
+    return { name, type: tensor.type, shape: [...tensor.dims], bytes: byteLength(tensor.type, tensor.dims), storage };
+  }
+
+  get(name: string): Runtime.Tensor {
+    const tensor = this.tensors.get(name);
+    if (!tensor) {
+      throw new Error(`no tensor is shared as ${name} in this lane`);
+    }
+    return tensor;
+  }
+
+  free(name: string): void {
+    this.tensors.get(name)?.dispose();
+    this.tensors.delete(name);
+  }
+
+  private toGpu(device: GPUDevice, { type, shape, data }: Received): Runtime.Tensor {
+    const size = Math.max(16, Math.ceil(data.byteLength / 16) * 16);
+    const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
+    const buffer = device.createBuffer({ size, usage });
+    const padded = data.byteLength % 4 === 0 ? new Uint8Array(data) : padTo4(data);
+    device.queue.writeBuffer(buffer, 0, padded);
+    const dataType = type as Runtime.Tensor.GpuBufferDataTypes;
+    const download = async () => typed(type, await readBuffer(device, buffer, data.byteLength)) as never;
+    const dispose = (): void => buffer.destroy();
+    return this.runtime.Tensor.fromGpuBuffer(buffer as never, { dataType, dims: shape, download, dispose });
+  }
+
+  private async toMl(context: MLContext, { type, shape, data }: Received): Promise<Runtime.Tensor> {
+    const dataType = (type === "bool" ? "uint8" : type) as MLOperandDataType;
+    const tensor = await context.createTensor({ dataType, shape, writable: true, readable: true });
+    context.writeTensor(tensor, data);
+    const download = async () => typed(type, await context.readTensor(tensor)) as never;
+    const dispose = (): void => tensor.destroy();
+    return this.runtime.Tensor.fromMLTensor(tensor as never, { dataType: type as never, dims: shape, download, dispose });
+  }
+}
+
+function padTo4(data: ArrayBuffer): Uint8Array<ArrayBuffer> {
+  const padded = new Uint8Array(Math.ceil(data.byteLength / 4) * 4);
+  padded.set(new Uint8Array(data));
+  return padded;
+}
+
+async function readBuffer(device: GPUDevice, buffer: GPUBuffer, length: number): Promise<ArrayBuffer> {
+  const size = Math.ceil(length / 4) * 4;
+  const staging = device.createBuffer({ size, usage: GPUBufferUsage.COPY_DST | GPUBufferUsage.MAP_READ });
+  const commands = device.createCommandEncoder();
+  commands.copyBufferToBuffer(buffer, 0, staging, 0, size);
+  device.queue.submit([commands.finish()]);
+  await staging.mapAsync(GPUMapMode.READ);
+  const data = staging.getMappedRange().slice(0, length);
+  staging.destroy();
+  return data;
+}

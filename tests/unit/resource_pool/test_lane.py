@@ -1,0 +1,117 @@
+"""The pool's end of a lane, over a real socket: who gets which answer, and when a lane is of no use any more."""
+
+from __future__ import annotations
+
+import asyncio
+
+import numpy as np
+import pytest
+
+from corun.errors import BrowserLost, StepTimedOut
+from corun.resource_pool.browser.frames import Frame
+from corun.resource_pool.browser.lane import Lane, LaneFailed
+from tests.fakes.fake_worker import FakeWorker, working_lane
+
+VALUES = np.arange(4, dtype=np.float32)
+
+
+async def given_up(lane: Lane, worker: FakeWorker) -> int:
+    """Asks for a load and leaves before the answer; gives the number of the request."""
+    task = asyncio.ensure_future(lane.load("model", "url", {}, timeout=5))
+    request = await worker.request()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    return int(request.header["id"])
+
+
+async def test_a_lane_whose_caller_left_before_the_answer_is_spent_also_when_the_answer_comes() -> None:
+    async with working_lane() as (lane, worker):
+        late: list[None] = []
+        lane.on_late_result = lambda: late.append(None)
+        number = await given_up(lane, worker)
+        assert lane.spent
+        await worker.say({"id": number, "load_ms": 1.0})
+        await asyncio.sleep(0.05)
+        assert lane.spent
+        assert len(late) == 1
+
+
+async def test_a_lane_whose_caller_is_cancelled_in_the_moment_of_the_answer_is_spent() -> None:
+    """The worker has done what was asked, and nobody has noted it."""
+    async with working_lane() as (lane, worker):
+        task = asyncio.ensure_future(lane.share("tensor", VALUES, timeout=5))
+        request = await worker.request()
+        lane._receive(Frame({"id": request.header["id"], "kept": []}, {}), 0.0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert lane.spent
+
+
+async def test_a_step_that_takes_too_long_is_given_up_by_name_and_spends_the_lane() -> None:
+    async with working_lane() as (lane, _):
+        with pytest.raises(StepTimedOut, match=r"run in a lane did not finish within 0\.05 s"):
+            await lane.run("model", fetch=False, timeout=0.05)
+        assert lane.spent
+
+
+async def test_answers_of_an_ended_lease_go_to_nobody_and_are_counted() -> None:
+    async with working_lane() as (lane, worker):
+        late: list[None] = []
+        lane.on_late_result = lambda: late.append(None)
+        lane.begin_epoch(1)
+        task = asyncio.ensure_future(lane.run("model", fetch=False, timeout=5))
+        request = await worker.request()
+        lane.begin_epoch(2)
+        with pytest.raises(BrowserLost, match="the lease ended"):
+            await task
+        assert lane.spent
+        await worker.answer(request, run_ms=1.0)
+        await asyncio.sleep(0.05)
+        assert len(late) == 1
+
+
+async def test_reading_a_shared_tensor_outlives_the_lease_of_another() -> None:
+    async with working_lane() as (lane, worker):
+        task = asyncio.ensure_future(lane.read("tensor", timeout=5))
+        request = await worker.request()
+        lane.begin_epoch(1)
+        await worker.answer(request, error="there is none")
+        with pytest.raises(LaneFailed, match="there is none"):
+            await task
+
+
+async def test_who_leaves_while_a_shared_tensor_is_read_for_him_does_not_spend_the_lane_of_others() -> None:
+    async with working_lane() as (lane, worker):
+        late: list[None] = []
+        lane.on_late_result = lambda: late.append(None)
+        task = asyncio.ensure_future(lane.read("tensor", timeout=5))
+        request = await worker.request()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await worker.answer(request)
+        await asyncio.sleep(0.05)
+        assert not lane.spent
+        assert late == []
+
+
+async def test_a_lost_device_fails_what_waits_and_what_comes_after_and_is_told_once() -> None:
+    async with working_lane() as (lane, worker):
+        told: list[str] = []
+        lane.on_lost = lambda lost: told.append(lost.lost_cause)
+        task = asyncio.ensure_future(lane.run("model", fetch=False, timeout=5))
+        await worker.request()
+        await worker.say({"id": 0, "event": "device_lost", "reason": "it fell off"})
+        for work in (task, lane.run("model", fetch=False, timeout=5)):
+            with pytest.raises(BrowserLost, match="it fell off"):
+                await work
+        await worker.socket.close()
+        await asyncio.sleep(0.05)
+        assert told == ["the GPU device was lost (it fell off)"]
+
+
+async def test_a_worker_that_talks_nonsense_is_not_listened_to_any_longer() -> None:
+    async with working_lane() as (lane, worker):
+        await worker.socket.send_bytes(b"\xff" * 64)
+        await asyncio.sleep(0.05)
+        assert "nonsense" in lane.lost_cause
