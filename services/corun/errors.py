@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
+_LONGEST_PROBLEM = 500
+
 
 class CorunError(Exception):
     """Base of all of them. `reason` is a name of `ErrorReason` in error_reason.proto without its prefix."""
@@ -58,12 +60,17 @@ class UnknownModel(CorunError):
 
 
 class ModelRefused(CorunError):
-    """A model's file failed its checks."""
+    """A model's file failed its checks. `problem` says which."""
 
     reason = "MODEL_REFUSED"
 
-    def __init__(self, model_name: str, problem: str) -> None:
-        super().__init__(f"model {model_name!r} is refused: {problem}", metadata={"model_name": model_name})
+    def __init__(self, model_name: str, problem: str, *, field: str = "model_name") -> None:
+        self.problem = _one_line(problem)
+        super().__init__(
+            f"model {model_name!r} is refused: {self.problem}",
+            field=field,
+            metadata={"model_name": model_name, "problem": self.problem},
+        )
 
 
 class PlatformUnavailable(CorunError):
@@ -274,3 +281,11 @@ class InstallFailed(CorunError):
 
     def __init__(self, what: str, detail: str) -> None:
         super().__init__(f"{what} could not be installed: {detail}")
+
+
+def _one_line(text: str) -> str:
+    """Words that may quote somebody's file, fit to be printed, logged and sent in a header."""
+    # Cut first: a quotation can be megabytes long.
+    words = " ".join(text[: 2 * _LONGEST_PROBLEM].split())
+    line = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in words)
+    return line if len(line) <= _LONGEST_PROBLEM else f"{line[:_LONGEST_PROBLEM]}…"

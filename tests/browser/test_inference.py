@@ -37,8 +37,10 @@ def catalog() -> ModelCatalog:
         ("vit-s-focus", "wasm"),
         ("all-minilm-l6-v2", "wasm"),
         ("pp-ocr-cls", "wasm"),
+        ("cosine-similarity", "wasm"),
         ("paraphrase-minilm-l3-v2", "webgpu"),
         ("silero-vad", "webgpu"),
+        ("cosine-similarity", "webgpu"),
     ],
 )
 async def test_a_browser_computes_what_onnxruntime_computes_on_the_cpu(
@@ -125,3 +127,24 @@ async def test_speech_is_found_in_a_recording_where_there_is_speech(
     spoken = sum((each.end.ToTimedelta() - each.start.ToTimedelta()).total_seconds() for each in segments)
     assert segments
     assert spoken > 2.0  # someone reads Beckett for ten seconds
+
+
+@pytest.mark.parametrize("platform", ["wasm", "webgpu"])
+async def test_scores_of_a_search_are_cosines_and_a_row_of_zeros_scores_zero(
+    pool: ResourcePoolServiceAsyncStub, platform: str
+) -> None:
+    rng = np.random.default_rng(3)
+    query, matrix = (rng.standard_normal((count, 384), dtype=np.float32) for count in (2, 50))
+    matrix[7] = 0
+    response = await pool.Infer(
+        messages.InferRequest(
+            model_name="cosine-similarity",
+            platform=platform_value(platform),
+            tensors=[from_array("query", query), from_array("matrix", matrix)],
+        )
+    )
+    scores = to_arrays(list(response.outputs))["scores"]
+    lengths = np.outer(np.linalg.norm(query, axis=1), np.maximum(np.linalg.norm(matrix, axis=1), 1e-30))
+    np.testing.assert_allclose(scores, query @ matrix.T / lengths, atol=1e-5)
+    assert (scores[:, 7] == 0).all()
+    assert response.weights_origin == core_pb2.WEIGHTS_ORIGIN_NONE

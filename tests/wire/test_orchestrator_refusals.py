@@ -7,7 +7,7 @@ from collections.abc import AsyncIterable
 import grpc
 import pytest
 
-from corun.errors import ModelRefused
+from corun.errors import ModelRefused, PoolFull
 from corun.plumbing.status import RemoteError
 from corun.v1 import core_pb2
 from corun.v1 import orchestrator_service_pb2 as orchestrator_pb2
@@ -75,11 +75,21 @@ async def test_a_pool_that_is_down_is_named_with_its_address(method: str) -> Non
     assert error.metadata == {"service": "resource pool", "target": target}
 
 
+@pytest.mark.parametrize("method", METHODS)
+async def test_a_model_that_the_pool_refuses_is_found_in_the_callers_workload(method: str) -> None:
+    async with orchestrator_stack() as stack:
+        stack.pool.list_error = ModelRefused("fake-text", "external data", field="names[1]")
+        error = await refusal(stack, method, workload("fake-audio", "fake-audio", "fake-text"))
+    assert (error.code, error.reason) == ("INVALID_ARGUMENT", "MODEL_REFUSED")
+    assert [each.field for each in error.violations] == ["workload.models[2].model_name"]
+    assert error.metadata == {"model_name": "fake-text", "problem": "external data"}
+
+
 async def test_other_refusals_of_the_pool_pass_through() -> None:
     async with orchestrator_stack() as stack:
-        stack.pool.list_error = ModelRefused("fake-text", "external data")
+        stack.pool.list_error = PoolFull(max_connections=1, waited_seconds=1, retry_after_seconds=2)
         error = await refusal(stack, "ExecuteWithStrategy", workload("fake-text"))
-    assert (error.code, error.reason) == ("FAILED_PRECONDITION", "MODEL_REFUSED")
+    assert (error.code, error.reason) == ("RESOURCE_EXHAUSTED", "POOL_FULL")
 
 
 async def test_a_request_that_breaks_a_rule_reaches_no_peer() -> None:

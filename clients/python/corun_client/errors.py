@@ -50,7 +50,7 @@ class CorunError(Exception):
 
 
 class InvalidArgument(CorunError, ValueError):
-    """A parameter breaks its rule, here or by the service's judgement."""
+    """A parameter breaks its rule, here or by the service's judgement, or the model that it names is refused."""
 
     code = "INVALID_ARGUMENT"
 
@@ -73,7 +73,7 @@ class AlreadyExists(CorunError):
 
 
 class FailedPrecondition(CorunError):
-    """The deployment cannot do it as it is: a platform is missing, a model or a database is refused."""
+    """The deployment cannot do it as it is: a platform is missing, a database is held by another."""
 
     code = "FAILED_PRECONDITION"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from corun.errors import UnknownModel
+from corun.errors import CorunError, ModelRefused, UnknownModel
 from corun.orchestrator.converters import asked_models, engine_of
 from corun.orchestrator.core.preferences import main_engine, preference_of
 from corun.orchestrator.core.requirements import check_model_types, engine_for, first_index_of
@@ -69,10 +69,11 @@ async def prepare(
 
     Raises:
         UnknownModel: a name that the pool does not have; the field is the workload's.
+        ModelRefused: a model whose files the pool refuses; the field is the workload's.
         InvalidField: a model type that is not the model's.
         PlatformUnavailable: no engine supports the platform.
         PeerUnavailable: the pool does not answer.
-        RemoteError: the pool's own refusal, for example of a model's file.
+        RemoteError: any other refusal of the pool's.
     """
     models = await _models(peers, workload)
     check_model_types(asked_models(workload), [model.model_type for model in models])
@@ -95,16 +96,21 @@ async def _models(peers: Peers, workload: core_pb2.Workload) -> list[pool_pb2.Mo
     try:
         listed = await peers.list_models(names)
     except RemoteError as error:
-        if error.reason != "UNKNOWN_MODEL":
+        told = _in_callers_words(error, workload)
+        if told is None:
             raise
-        raise _unknown_model(error, workload) from error
+        raise told from error
     by_name = dict(zip(names, listed, strict=True))
     return [by_name[model.model_name] for model in workload.models]
 
 
-def _unknown_model(error: RemoteError, workload: core_pb2.Workload) -> UnknownModel:
+def _in_callers_words(error: RemoteError, workload: core_pb2.Workload) -> CorunError | None:
     # The pool's field is one of its own request; the caller needs to find it in the workload.
     name = error.metadata.get("model_name", "")
-    available = [each for each in error.metadata.get("available", "").split(", ") if each]
-    index = first_index_of(name, asked_models(workload))
-    return UnknownModel(name, available, field=f"workload.models[{index}].model_name")
+    field = f"workload.models[{first_index_of(name, asked_models(workload))}].model_name"
+    if error.reason == "UNKNOWN_MODEL":
+        available = [each for each in error.metadata.get("available", "").split(", ") if each]
+        return UnknownModel(name, available, field=field)
+    if error.reason == "MODEL_REFUSED":
+        return ModelRefused(name, error.metadata.get("problem", ""), field=field)
+    return None

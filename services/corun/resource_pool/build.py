@@ -60,7 +60,9 @@ async def build(settings: Settings, *, make_starter: Callable[..., BrowserStarte
         stack.push_async_callback(pool.close)
         for engine in settings.prewarmed_engines:
             pool.warm_up(engine)
-        servicer = _servicer(settings, pool, pages, deny_proxy)
+        catalog = ModelCatalog(models_folder=settings.models_folder, cache_folder=settings.cache_folder)
+        stack.callback(catalog.close)
+        servicer = _servicer(settings, catalog, pool, pages, deny_proxy)
         if settings.probe_at_start:
             stack.push_async_callback(_ended, asyncio.create_task(servicer.capabilities.engines()))
         name = resource_pool_service_pb2.DESCRIPTOR.services_by_name["ResourcePoolService"].full_name
@@ -83,7 +85,9 @@ def _pool_limits(settings: Settings) -> PoolLimits:
     )
 
 
-def _servicer(settings: Settings, pool: Pool, pages: PageServer, deny_proxy: DenyProxy) -> ResourcePoolServicer:
+def _servicer(
+    settings: Settings, catalog: ModelCatalog, pool: Pool, pages: PageServer, deny_proxy: DenyProxy
+) -> ResourcePoolServicer:
     limits = StepLimits(
         open_seconds=settings.open_timeout_seconds,
         load_seconds=settings.load_timeout_seconds,
@@ -102,7 +106,7 @@ def _servicer(settings: Settings, pool: Pool, pages: PageServer, deny_proxy: Den
     )
     return ResourcePoolServicer(
         settings=settings,
-        catalog=ModelCatalog(models_folder=settings.models_folder, cache_folder=settings.cache_folder),
+        catalog=catalog,
         pool=pool,
         preparation=preparation,
         capabilities=capabilities,

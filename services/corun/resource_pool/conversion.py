@@ -31,7 +31,7 @@ def platform_value(name: str) -> core_pb2.Platform.ValueType:
 
 
 def origin_value(origin: str) -> core_pb2.WeightsOrigin.ValueType:
-    """The enum's value of PRETRAINED or SEEDED."""
+    """The enum's value of PRETRAINED, SEEDED or NONE."""
     return core_pb2.WeightsOrigin.Value(f"WEIGHTS_ORIGIN_{origin}")
 
 

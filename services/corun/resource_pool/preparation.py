@@ -89,11 +89,13 @@ class Preparation:
 
         Raises:
             InferenceFailed: the runtime refused it; the lane is not usable afterwards.
+            ModelRefused: its files are no longer those that were checked.
         """
         lane = at.lane
         if model.name in lane.model_names:
             return 0.0, True
         at.lease.renew(self.limits.load_seconds)
+        await asyncio.to_thread(model.check_unchanged)
         urls = {}
         for part, own in model.files.items():
             file = await asyncio.to_thread(self.files.file_for, own, lane.platform)

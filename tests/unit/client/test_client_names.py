@@ -57,4 +57,5 @@ def test_an_unknown_value_is_refused_with_the_parameter_the_value_and_what_is_al
 def test_origins_are_shouted_and_an_unknown_one_says_so() -> None:
     assert origin_name(core_pb2.WEIGHTS_ORIGIN_SEEDED) == "SEEDED"
     assert origin_name(core_pb2.WEIGHTS_ORIGIN_PRETRAINED) == "PRETRAINED"
+    assert origin_name(core_pb2.WEIGHTS_ORIGIN_NONE) == "NONE"
     assert origin_name(core_pb2.WEIGHTS_ORIGIN_UNSPECIFIED) == "UNKNOWN"

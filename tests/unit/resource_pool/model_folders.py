@@ -13,6 +13,8 @@ from onnx import TensorProto, helper, numpy_helper
 from onnxruntime.capi.onnxruntime_inference_collection import InferenceSession
 
 from corun.resource_pool.models import ModelCatalog
+from corun.resource_pool.models.checking.limits import CheckLimits
+from corun.resource_pool.models.facts import MAX_MODEL_BYTES
 from corun.resource_pool.models.graphs.bert import bert_graph
 from corun.resource_pool.models.sources.wheels import FetchFailed, Wheel
 
@@ -27,14 +29,21 @@ def no_download(wheel: Wheel, folder: Path) -> Path:
     raise FetchFailed(f"{wheel} could not be fetched: no network in this test")
 
 
-def offline_catalog(tmp_path: Path, *, models_folder: Path | None = None, **options: int) -> ModelCatalog:
+def offline_catalog(
+    tmp_path: Path,
+    *,
+    models_folder: Path | None = None,
+    check_limits: CheckLimits | None = None,
+    max_model_bytes: int = MAX_MODEL_BYTES,
+) -> ModelCatalog:
     """A catalog with an empty cache that reaches neither packages nor the Hub."""
     return ModelCatalog(
         models_folder=models_folder,
         cache_folder=tmp_path / "cache",
         hub_endpoint=NO_HUB,
         download=no_download,
-        max_model_bytes=options.get("max_model_bytes", 2**31 - 1),
+        max_model_bytes=max_model_bytes,
+        check_limits=check_limits,
     )
 
 

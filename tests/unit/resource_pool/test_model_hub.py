@@ -117,6 +117,33 @@ def test_a_broken_graph_from_the_hub_is_refused(tmp_path: Path) -> None:
         catalog_at(hub.endpoint, tmp_path).resolve("someone/broken")
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("config.json", '{"max_position_embeddings": [1]}'),
+        ("config.json", '{"max_position_embeddings": 1e999}'),
+        ("config.json", '{"model_type": "whisper", "num_mel_bins": {}}'),
+        ("config.json", "[" * 100_000),
+    ],
+)
+def test_a_configuration_that_makes_no_sense_refuses_the_model(tmp_path: Path, name: str, content: str) -> None:
+    files = {
+        "onnx/model.onnx": tiny_bert(tmp_path),
+        "tokenizer.json": json.dumps(WORDS).encode(),
+        name: content.encode(),
+    }
+    with serve_hub({"someone/odd": files}) as hub, pytest.raises(ModelRefused, match="makes no sense"):
+        catalog_at(hub.endpoint, tmp_path).resolve("someone/odd")
+
+
+def test_a_tokenizer_that_is_too_large_is_not_fetched(tmp_path: Path) -> None:
+    files = {"onnx/model.onnx": tiny_bert(tmp_path), "tokenizer.json": b" " * 64_000_001}
+    with serve_hub({"someone/odd": files}) as hub:
+        with pytest.raises(UnknownModel):
+            catalog_at(hub.endpoint, tmp_path).resolve("someone/odd")
+        assert not [path for path in hub.asked if path.endswith("tokenizer.json")]
+
+
 def test_without_a_hub_a_repository_is_refused_with_the_reason(tmp_path: Path) -> None:
     with pytest.raises(ModelRefused, match="does not answer"):
         catalog_at(NO_HUB, tmp_path).resolve("someone/tiny-bert")

@@ -88,6 +88,31 @@ def test_a_change_of_either_graph_makes_another_model(tmp_path: Path, changed: s
     assert catalog.resolve("counting").sha256 != first.sha256
 
 
+@pytest.mark.parametrize("changed", ["encoder", "decoder"])
+def test_a_file_that_is_not_the_one_that_was_checked_is_noticed_whichever_it_is(tmp_path: Path, changed: str) -> None:
+    model = resolve(tmp_path)
+    model.check_unchanged()
+    path = model.files[changed].path
+    path.write_bytes(path.read_bytes())
+    with pytest.raises(ModelRefused, match=rf"{changed}\.onnx changed after it was checked"):
+        model.check_unchanged()
+    path.unlink()
+    with pytest.raises(ModelRefused, match=rf"{changed}\.onnx is gone"):
+        model.check_unchanged()
+
+
+def test_what_both_graphs_were_found_to_be_is_remembered_as_one(tmp_path: Path) -> None:
+    first = resolve(tmp_path)
+    cache = tmp_path / "cache" / "models" / ".facts"
+    (record,) = cache.iterdir()
+    written = record.stat().st_mtime_ns
+    again = offline_catalog(tmp_path, models_folder=tmp_path / "mine")
+    again.close()  # from here on nothing can be checked, only remembered
+    second = again.resolve("counting")
+    assert (second.files, second.recipe, second.inputs) == (first.files, first.recipe, first.inputs)
+    assert [each.stat().st_mtime_ns for each in cache.iterdir()] == [written]
+
+
 def test_a_folder_with_half_a_model_is_no_model(tmp_path: Path) -> None:
     folder = write_parts(tmp_path / "mine" / "counting", counting_graphs(), manifest=COUNTING_RECIPE)
     (folder / "decoder.onnx").unlink()

@@ -50,7 +50,7 @@ class Inference:
         adapter: Adapter of the platform.
         software_adapter: True when the adapter is software.
         connection_id: The browser.
-        weights_origin: PRETRAINED, SEEDED (outputs are not meaningful) or UNKNOWN.
+        weights_origin: PRETRAINED, SEEDED (outputs are not meaningful), NONE (arithmetic without weights) or UNKNOWN.
         boundary_bytes: Bytes of tensors that crossed the page boundary, in and out.
         zero_copy: True when every shared input was read where it lay. False without shared inputs.
         kept: Outputs that stayed in the lane as shared tensors.

@@ -24,7 +24,11 @@ GOALS: Mapping[str, core_pb2.OptimizationGoal.ValueType] = {
     "memory": core_pb2.OPTIMIZATION_GOAL_MEMORY,
 }
 _PLATFORMS_AND_ALIASES = {**PLATFORMS, "cpu": core_pb2.PLATFORM_WASM}
-_ORIGINS = {core_pb2.WEIGHTS_ORIGIN_PRETRAINED: "PRETRAINED", core_pb2.WEIGHTS_ORIGIN_SEEDED: "SEEDED"}
+_ORIGINS = {
+    core_pb2.WEIGHTS_ORIGIN_PRETRAINED: "PRETRAINED",
+    core_pb2.WEIGHTS_ORIGIN_SEEDED: "SEEDED",
+    core_pb2.WEIGHTS_ORIGIN_NONE: "NONE",
+}
 
 _Value = TypeVar("_Value")
 
@@ -60,7 +64,7 @@ def goal_name(value: core_pb2.OptimizationGoal.ValueType) -> str:
 
 
 def origin_name(value: core_pb2.WeightsOrigin.ValueType) -> str:
-    """PRETRAINED, SEEDED or UNKNOWN."""
+    """PRETRAINED, SEEDED, NONE (arithmetic without weights) or UNKNOWN."""
     return _ORIGINS.get(value, "UNKNOWN")
 
 

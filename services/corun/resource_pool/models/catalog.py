@@ -4,24 +4,30 @@ from __future__ import annotations
 
 import dataclasses
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from corun.errors import ModelRefused, UnknownModel
-from corun.resource_pool.models.facts import FactsStore, files_stamp
+from corun.resource_pool.models.checking.checker import CheckUnfinished, ModelChecker
+from corun.resource_pool.models.checking.limits import CheckLimits
+from corun.resource_pool.models.facts import MAX_MODEL_BYTES
+from corun.resource_pool.models.facts_store import FactsStore, files_stamp
 from corun.resource_pool.models.files import graph_files
-from corun.resource_pool.models.guessing import LABELS_FILE, complete_manifest
-from corun.resource_pool.models.inspection import MAX_MODEL_BYTES
+from corun.resource_pool.models.guessing import complete_manifest
+from corun.resource_pool.models.labels import read_labels
 from corun.resource_pool.models.manifest import Manifest, read_manifest
 from corun.resource_pool.models.model import Model
 from corun.resource_pool.models.preparation import Preparation
+from corun.resource_pool.models.regular_files import file_stamp
+from corun.resource_pool.models.sources.arithmetic import ARITHMETIC_MODELS
 from corun.resource_pool.models.sources.hub import GUIDE_MODELS, Hub
 from corun.resource_pool.models.sources.names import is_model_name, name_of_cache_folder
 from corun.resource_pool.models.sources.packaged import PACKAGED_MODELS
 from corun.resource_pool.models.sources.seeded import SEEDED_MODELS
 from corun.resource_pool.models.sources.wheels import Download, WheelStore
-from corun.resource_pool.models.text import TOKENIZER_FILE
+
+_OWN_MODELS = (*ARITHMETIC_MODELS, *PACKAGED_MODELS, *SEEDED_MODELS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +51,7 @@ class ModelCatalog:
         cache_folder: Its sub-folder `models` holds a folder for each prepared model; made when needed.
         hub_endpoint: Of a mirror; by default what `huggingface_hub` is configured for.
         max_model_bytes: Larger files are refused.
+        check_limits: What the check of a model may take of the machine.
         download: Fetches wheels; by default pip does.
     """
 
@@ -55,21 +62,28 @@ class ModelCatalog:
         cache_folder: Path,
         hub_endpoint: str | None = None,
         max_model_bytes: int = MAX_MODEL_BYTES,
+        check_limits: CheckLimits | None = None,
         download: Download | None = None,
     ) -> None:
         self._models_folder = models_folder
         self._prepared_folder = cache_folder / "models"
-        self._facts = FactsStore(self._prepared_folder / ".facts", max_bytes=max_model_bytes)
+        self._checker = ModelChecker(check_limits)
+        self._facts = FactsStore(self._prepared_folder / ".facts", checker=self._checker, max_bytes=max_model_bytes)
         hub = Hub(endpoint=hub_endpoint, max_bytes=max_model_bytes)
         wheels = WheelStore(self._prepared_folder / ".packages", download=download)
         self._preparation = Preparation(self._prepared_folder, hub=hub, wheels=wheels)
-        # One at a time: an inspection holds a file several times over in memory.
-        self._inspecting = threading.Lock()
-        self._models: dict[str, tuple[str, Model]] = {}
+        # One at a time: a check holds a file several times over in memory.
+        self._checking = threading.Lock()
+        # By name: the stamp of the files, and what came of them, a model or what is the matter with it.
+        self._known: dict[str, tuple[str, Model | str]] = {}
+
+    def close(self) -> None:
+        """Ends a check that is running; models that were not checked before are refused from now on. Idempotent."""
+        self._checker.close()
 
     def entries(self) -> list[ModelEntry]:
         """Every model by name. Cheap, but for a user's model without a type, which is opened the first time."""
-        found = {name: _expected_entry(name) for name in (*PACKAGED_MODELS, *SEEDED_MODELS)}
+        found = {name: _expected_entry(name) for name in _OWN_MODELS}
         for folder in _model_folders(self._prepared_folder):
             name = name_of_cache_folder(folder.name)
             if self._preparation.prepared(name) is not None:
@@ -81,7 +95,7 @@ class ModelCatalog:
     def resolve(self, name: str, *, field: str = "model_name", refresh: bool = False) -> Model:
         """The model, prepared if need be: that may fetch or write hundreds of megabytes, so keep it off the event loop.
 
-        The same object comes back until the file or its `model.toml` changes. `refresh` asks the Hub once more
+        The same object comes back until one of the model's files changes. `refresh` asks the Hub once more
         for a model that so far has seeded weights only.
 
         Raises:
@@ -90,13 +104,15 @@ class ModelCatalog:
         """
         if not is_model_name(name):
             raise UnknownModel(name, self._names(), field=field)
-        folder = self._users(name) or self._preparation.prepare(name, refresh=refresh)
-        if folder is None:
-            raise UnknownModel(name, self._names(), field=field)
         try:
-            return self._open(name, folder)
+            folder = self._users(name) or self._preparation.prepare(name, refresh=refresh)
+            if folder is not None:
+                return self._open(name, folder)
+        except ModelRefused as refused:
+            raise ModelRefused(name, refused.problem, field=field) from refused
         except OSError as error:
-            raise ModelRefused(name, f"its folder cannot be read: {error}") from error
+            raise ModelRefused(name, f"its folder cannot be read: {error}", field=field) from error
+        raise UnknownModel(name, self._names(), field=field)
 
     def _users(self, name: str) -> Path | None:
         if self._models_folder is None or "/" in name:
@@ -109,17 +125,32 @@ class ModelCatalog:
         if not paths:
             raise FileNotFoundError(f"{folder} has no graph any more")
         manifest = _manifest_of(name, folder)
-        stamp = f"{files_stamp(paths, manifest)} {_companions(folder)}"
-        remembered = self._models.get(name)
-        if remembered is None or remembered[0] != stamp:
-            with self._inspecting:
-                remembered = self._models.get(name)
-                if remembered is None or remembered[0] != stamp:
-                    facts = self._facts.facts(paths, name=name, manifest=manifest)
-                    manifest = complete_manifest(manifest, facts, folder, name=name)
-                    remembered = (stamp, Model(name=name, paths=paths, manifest=manifest, facts=facts))
-                    self._models[name] = remembered
-        return remembered[1]
+        stamp = files_stamp(paths, manifest)
+        known = self._known.get(name)
+        if known is None or known[0] != stamp:
+            with self._checking:
+                known = self._known.get(name)
+                if known is None or known[0] != stamp:
+                    known = self._known[name] = (stamp, self._look_at(name, paths, manifest))
+        if isinstance(known[1], str):
+            raise ModelRefused(name, known[1])
+        return known[1]
+
+    def _look_at(self, name: str, paths: Sequence[Path], manifest: Manifest) -> Model | str:
+        folder = paths[0].parent
+        stamps = [file_stamp(path) for path in paths]  # first: what changes from here on is noticed
+        try:
+            facts = self._facts.facts(paths, name=name, manifest=manifest)
+            complete = complete_manifest(manifest, facts, folder, name=name)
+            labels = read_labels(folder)
+            return Model(name=name, paths=paths, stamps=stamps, manifest=complete, facts=facts, labels=labels)
+        except CheckUnfinished:
+            raise
+        except ModelRefused as refused:
+            # Remembered, so that a file that takes the whole of its allowance takes it once.
+            return refused.problem
+        except ValueError as error:
+            return str(error)
 
     def _entry(self, name: str, folder: Path) -> ModelEntry:
         try:
@@ -140,14 +171,14 @@ def install_packaged(
     hub_endpoint: str | None = None,
     download: Download | None = None,
 ) -> list[str]:
-    """Prepares all packaged models and the guide's three, and checks them; asks the Hub again for seeded ones.
+    """Prepares corun's own models: arithmetic, packaged ones, the guide's three. Asks the Hub again for seeded ones.
 
     `progress` is told of each in words; one that fails does not stop the others. Returns the names that are ready.
     The other arguments are those of `ModelCatalog`.
     """
     catalog = ModelCatalog(models_folder=None, cache_folder=cache_folder, hub_endpoint=hub_endpoint, download=download)
     ready = []
-    for name in (*PACKAGED_MODELS, *SEEDED_MODELS):
+    for name in _OWN_MODELS:
         try:
             model = catalog.resolve(name, refresh=True)
         except ModelRefused as error:
@@ -160,16 +191,10 @@ def install_packaged(
 
 def _manifest_of(name: str, folder: Path) -> Manifest:
     try:
-        manifest = read_manifest(folder)
+        manifest = read_manifest(folder) or Manifest()
+        return manifest if manifest.source else dataclasses.replace(manifest, source=f"folder {folder}")
     except ValueError as error:
         raise ModelRefused(name, str(error)) from error
-    manifest = manifest or Manifest()
-    return manifest if manifest.source else dataclasses.replace(manifest, source=f"folder {folder}")
-
-
-def _companions(folder: Path) -> list[tuple[str, int, int]]:
-    paths = [folder / name for name in (TOKENIZER_FILE, LABELS_FILE)]
-    return [(path.name, path.stat().st_mtime_ns, path.stat().st_size) for path in paths if path.is_file()]
 
 
 def _model_folders(parent: Path) -> list[Path]:
@@ -179,7 +204,10 @@ def _model_folders(parent: Path) -> list[Path]:
 
 
 def _expected_entry(name: str) -> ModelEntry:
-    if name in PACKAGED_MODELS:
+    if name in ARITHMETIC_MODELS:
+        manifest = ARITHMETIC_MODELS[name].manifest
+        source = f"{manifest.source}; not written yet"
+    elif name in PACKAGED_MODELS:
         manifest = PACKAGED_MODELS[name].manifest
         source = f"{manifest.source}; not fetched yet"
     else:

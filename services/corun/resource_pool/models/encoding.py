@@ -22,7 +22,7 @@ from corun.resource_pool.models.manifest import (
     WaveformInput,
 )
 from corun.resource_pool.models.recipe import token_limits
-from corun.resource_pool.models.samples import sample_inputs
+from corun.resource_pool.models.samples import MAX_INPUT_BYTES, sample_inputs
 from corun.resource_pool.models.signature import TensorSpec
 from corun.resource_pool.models.text import TOKENIZER_FILE, TextEncoder
 
@@ -52,7 +52,7 @@ class Encoder:
 
         Raises:
             InvalidField: items of the wrong kind, broken ones, or too many for a graph of fixed batch.
-            ModelRefused: where the folder's tokenizer cannot be read.
+            ModelRefused: where the folder's tokenizer cannot be read, or fails on a text.
         """
         settings = self._manifest.preprocessing
         if settings is None:
@@ -61,7 +61,7 @@ class Encoder:
             raise InvalidField("items", "give at least one")
         match settings:
             case TextInput():
-                encoded = self._text_encoder.encode(self._texts(items), self._inputs)
+                encoded = self._encode_texts(self._texts(items))
                 encoded |= self._token_limits([math.inf] * len(items))
             case ImageInput():
                 encoded = self._images(self._files(items), settings)
@@ -91,6 +91,12 @@ class Encoder:
             raise InvalidField(f"items[{place}]", f"model {self._name!r} takes {self._manifest.accepts}")
         return files
 
+    def _encode_texts(self, texts: Sequence[str]) -> dict[str, Array]:
+        try:
+            return self._text_encoder.encode(texts, self._inputs)
+        except (OSError, ValueError) as error:
+            raise ModelRefused(self._name, str(error)) from error
+
     def _images(self, files: Sequence[bytes], settings: ImageInput) -> dict[str, Array]:
         pixels = [encode_image(file, settings, field=f"items[{index}].image") for index, file in enumerate(files)]
         return {self._inputs[0].name: np.stack(pixels).astype(self._inputs[0].dtype)}
@@ -101,6 +107,12 @@ class Encoder:
         samples = read_wav(
             files[0], rate=settings.sample_rate, max_seconds=settings.max_seconds, field="items[0].audio"
         )
+        size = math.ceil(len(samples) / settings.frame) * (settings.context + settings.frame) * samples.itemsize
+        if size > MAX_INPUT_BYTES:
+            raise InvalidField(
+                "items[0].audio",
+                f"the recording makes {size / 1e6:,.0f} MB of frames; at most {MAX_INPUT_BYTES / 1e6:.0f} MB",
+            )
         # The other inputs are states, which samples hold at zero.
         encoded = sample_inputs(self._inputs, self._manifest, self._id_limits, 1)
         encoded[self._inputs[0].name] = frames(samples, frame=settings.frame, context=settings.context)
@@ -128,6 +140,12 @@ class Encoder:
                 raise InvalidField(field, f"{len(samples) / rate:.3f} s are too short; at least {least}")
             recordings.append(samples)
         shape = (len(recordings), max(len(each) for each in recordings))
+        size = math.prod(shape) * sum(spec.dtype.itemsize for spec in self._inputs)
+        if size > MAX_INPUT_BYTES:
+            raise InvalidField(
+                "items",
+                f"the recordings make {size / 1e6:,.0f} MB of input; at most {MAX_INPUT_BYTES / 1e6:.0f} MB",
+            )
         waveforms, mask = np.zeros(shape, np.float32), np.zeros(shape, np.int64)
         for row, samples in enumerate(recordings):
             waveforms[row, : len(samples)] = samples
@@ -143,7 +161,4 @@ class Encoder:
     def _text_encoder(self) -> TextEncoder:
         settings = self._manifest.preprocessing
         max_length = settings.max_length if isinstance(settings, TextInput) else TextInput().max_length
-        try:
-            return TextEncoder(self._folder / TOKENIZER_FILE, max_length=max_length)
-        except ValueError as error:
-            raise ModelRefused(self._name, str(error)) from error
+        return TextEncoder(self._folder / TOKENIZER_FILE, max_length=max_length)

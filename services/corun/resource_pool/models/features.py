@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import onnx
+from google.protobuf.message import Message
 
 from corun.resource_pool.models.flops import node_flops
 from corun.resource_pool.models.shapes import KnownTensor, constant_tensors
@@ -23,7 +24,7 @@ class GraphFeatures:
         flops_per_item: A multiply and an add count as two; an element of any other result counts as one.
         weight_bytes: Bytes of all weights.
         activation_bytes_per_item: Bytes of all intermediate results, were none freed.
-        operator_count: Nodes other than constants, those in branches and loops included.
+        operator_count: Nodes other than constants, those in branches, loops and functions included.
         dynamic_batch: True where the graph takes any number of items in one run.
     """
 
@@ -51,42 +52,26 @@ def read_features(
             activation_bytes += sum(shapes[name].size_bytes for name in node.output if name in shapes)
     return GraphFeatures(
         flops_per_item=flops / batch_size,
-        weight_bytes=sum(_tensor_bytes(tensor) for tensor in all_tensors(model)),
+        weight_bytes=sum(_tensor_bytes(part) for part in message_parts(model) if isinstance(part, onnx.TensorProto)),
         activation_bytes_per_item=activation_bytes / batch_size,
-        operator_count=sum(node.op_type != "Constant" for graph in all_graphs(model) for node in graph.node),
+        operator_count=sum(
+            part.op_type != "Constant" for part in message_parts(model) if isinstance(part, onnx.NodeProto)
+        ),
         dynamic_batch=dynamic_batch,
     )
 
 
-def all_graphs(model: onnx.ModelProto) -> Iterator[onnx.GraphProto]:
-    """The main graph and, at any depth, the bodies of its branches and loops."""
-    waiting = [model.graph]
+def message_parts(model: onnx.ModelProto) -> Iterator[Message]:
+    """Every message in the file wherever it hides: branches, functions, defaults of their attributes."""
+    waiting: list[Message] = [model]
     while waiting:
-        graph = waiting.pop()
-        yield graph
-        for node in graph.node:
-            for attribute in node.attribute:
-                waiting += [attribute.g] if attribute.HasField("g") else []
-                waiting += attribute.graphs
-
-
-def all_tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
-    """Every tensor stored in the file: initializers and those in attributes, sparse ones and functions included."""
-    nodes = [node for graph in all_graphs(model) for node in graph.node]
-    nodes += [node for function in model.functions for node in function.node]
-    sparse = [each for graph in all_graphs(model) for each in graph.sparse_initializer]
-    for graph in all_graphs(model):
-        yield from graph.initializer
-    for node in nodes:
-        for attribute in node.attribute:
-            if attribute.HasField("t"):
-                yield attribute.t
-            yield from attribute.tensors
-            sparse += [attribute.sparse_tensor] if attribute.HasField("sparse_tensor") else []
-            sparse += attribute.sparse_tensors
-    for each in sparse:
-        yield each.values
-        yield each.indices
+        part = waiting.pop()
+        yield part
+        if isinstance(part, onnx.TensorProto):
+            continue  # listing its fields would copy its data
+        for field, value in part.ListFields():
+            if field.message_type is not None:
+                waiting += value if field.is_repeated else [value]
 
 
 def _tensor_bytes(tensor: onnx.TensorProto) -> int:

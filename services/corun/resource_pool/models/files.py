@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,8 +19,12 @@ class ModelFile:
 
 
 def graph_files(folder: Path) -> tuple[Path, ...]:
-    """`model.onnx`; without one `encoder.onnx` and `decoder.onnx`, in this order; empty where it is no model folder."""
-    if (folder / MODEL_FILE).is_file():
-        return (folder / MODEL_FILE,)
+    """`model.onnx`; without one `encoder.onnx` and `decoder.onnx`, in this order; empty where it is no model folder.
+
+    Whatever stands there counts, so that what is no file or leads nowhere is refused, not passed over.
+    """
     parts = (folder / ENCODER_FILE, folder / DECODER_FILE)
-    return parts if all(path.is_file() for path in parts) else ()
+    for paths in ((folder / MODEL_FILE,), parts):
+        if all(os.path.lexists(path) for path in paths):
+            return paths
+    return ()

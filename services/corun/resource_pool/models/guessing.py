@@ -9,7 +9,8 @@ import dataclasses
 from pathlib import Path
 
 from corun.errors import ModelRefused
-from corun.resource_pool.models.inspection import Facts
+from corun.resource_pool.models.facts import Facts
+from corun.resource_pool.models.labels import LABELS_FILE
 from corun.resource_pool.models.manifest import (
     ClassesOutput,
     EmbeddingOutput,
@@ -21,8 +22,6 @@ from corun.resource_pool.models.manifest import (
 )
 from corun.resource_pool.models.signature import TensorSpec
 from corun.resource_pool.models.text import TOKENIZER_FILE, TextEncoder
-
-LABELS_FILE = "labels.txt"
 
 
 def complete_manifest(manifest: Manifest, facts: Facts, folder: Path, *, name: str) -> Manifest:

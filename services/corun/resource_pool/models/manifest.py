@@ -3,22 +3,38 @@
 from __future__ import annotations
 
 import json
+import re
 import tomllib
+from dataclasses import field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from corun.resource_pool.models.recipe import TOKENS_OUTPUT, Seq2Seq
+from corun.resource_pool.models.regular_files import read_regular
 
 MANIFEST_FILE = "model.toml"
+_MAX_MANIFEST_BYTES = 64_000
 
 ModelType = Literal["text_embedding", "text_generation", "vision", "audio", "multimodal"]
-WeightsOrigin = Literal["PRETRAINED", "SEEDED"]
+WeightsOrigin = Literal["PRETRAINED", "SEEDED", "NONE"]
 Channels = tuple[float, float, float]
 
-_strict = ConfigDict(extra="forbid")
+
+def _printable(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("holds characters that cannot be printed")
+    return text
+
+
+# A path has up to 4096 bytes.
+Line = Annotated[str, Field(max_length=5000), AfterValidator(_printable)]
+
+SampleSizes = Annotated[dict[Line, Annotated[int, Field(ge=1, le=65536)]], Field(max_length=16)]
+
+_strict = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
 @dataclass(frozen=True, slots=True, config=_strict)
@@ -83,7 +99,7 @@ class LogMelInput:
     kind: Literal["log_mel"] = "log_mel"
     mels: Annotated[int, Field(ge=1, le=256)] = 80
     seconds: Annotated[int, Field(ge=1, le=120)] = 30
-    decoder_start: tuple[Annotated[int, Field(ge=0)], ...] = ()
+    decoder_start: Annotated[tuple[Annotated[int, Field(ge=0, le=2**31 - 1)], ...], Field(max_length=64)] = ()
 
 
 @dataclass(frozen=True, slots=True, config=_strict)
@@ -168,6 +184,7 @@ class Manifest:
     Attributes:
         source: In words: a folder, a package and its version, a repository, a seed.
         license: SPDX identifier.
+        sample_sizes: Of free dimensions by their name, for synthetic inputs: what plans and profiles run.
         preprocessing: How text, an image or a recording becomes inputs; without it only raw tensors are taken.
         postprocessing: How outputs are read.
         seq2seq: How the graphs of a model in parts work together; of a single graph there is none.
@@ -175,8 +192,9 @@ class Manifest:
 
     type: ModelType | None = None
     weights_origin: WeightsOrigin = "PRETRAINED"
-    source: str = ""
-    license: str = ""
+    source: Line = ""
+    license: Line = ""
+    sample_sizes: SampleSizes = field(default_factory=dict)
     preprocessing: Preprocessing | None = None
     postprocessing: Postprocessing | None = None
     seq2seq: Seq2Seq | None = None
@@ -196,18 +214,19 @@ def read_manifest(folder: Path) -> Manifest | None:
     """The manifest of a model folder, or None where it has none.
 
     Raises:
-        ValueError: with what is wrong, where the file is not TOML or breaks a rule.
+        ValueError: with what is wrong, where the file is no small file, is not TOML or breaks a rule.
         OSError: when it cannot be read.
     """
     path = folder / MANIFEST_FILE
-    if not path.is_file():
+    if not path.exists():
         return None
+    content = read_regular(path, max_bytes=_MAX_MANIFEST_BYTES)
     try:
-        return _adapter.validate_python(tomllib.loads(path.read_text(encoding="utf-8")))
+        return _adapter.validate_python(tomllib.loads(content.decode()))
     except ValidationError as error:
         problems = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
         raise ValueError(f"{MANIFEST_FILE}: {problems}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{MANIFEST_FILE} is not TOML: {error}") from error
 
 
@@ -219,8 +238,12 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
 def _to_toml(values: dict[str, Any]) -> str:
     # JSON's strings, numbers, booleans and arrays are TOML's as well, as long as non-ASCII is left alone.
     plain = {key: value for key, value in values.items() if value is not None and not isinstance(value, dict)}
-    lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in plain.items()]
+    lines = [f"{_key(key)} = {json.dumps(value, ensure_ascii=False)}" for key, value in plain.items()]
     for key, table in values.items():
-        if isinstance(table, dict):
+        if isinstance(table, dict) and table:
             lines += ["", f"[{key}]", *_to_toml(table).splitlines()]
     return "\n".join(lines) + "\n"
+
+
+def _key(name: str) -> str:
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else json.dumps(name, ensure_ascii=False)

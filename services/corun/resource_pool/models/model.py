@@ -13,10 +13,10 @@ import numpy.typing as npt
 from corun.errors import ModelRefused
 from corun.resource_pool.models.decoding import decode_classes, decode_embeddings, decode_speech
 from corun.resource_pool.models.encoding import Encoder
+from corun.resource_pool.models.facts import Facts
 from corun.resource_pool.models.files import ModelFile
-from corun.resource_pool.models.guessing import LABELS_FILE, guess_type
+from corun.resource_pool.models.guessing import guess_type
 from corun.resource_pool.models.input_check import check_inputs, check_sequences
-from corun.resource_pool.models.inspection import Facts
 from corun.resource_pool.models.manifest import (
     ClassesOutput,
     EmbeddingOutput,
@@ -26,6 +26,7 @@ from corun.resource_pool.models.manifest import (
     TranscriptOutput,
 )
 from corun.resource_pool.models.recipe import lane_recipe, limit_specs, token_limits
+from corun.resource_pool.models.regular_files import file_stamp
 from corun.resource_pool.models.results import ItemResult
 from corun.resource_pool.models.samples import sample_inputs
 from corun.resource_pool.models.text import TOKENIZER_FILE, TextDecoder
@@ -39,7 +40,7 @@ class Model:
     Attributes:
         name: As listed.
         model_type: text_embedding, text_generation, vision, audio or multimodal.
-        weights_origin: PRETRAINED or SEEDED.
+        weights_origin: PRETRAINED, SEEDED or NONE.
         source: In words.
         license: SPDX identifier, or empty.
         files: What lanes load, by part: `model`, or `encoder` and `decoder`.
@@ -53,12 +54,22 @@ class Model:
         accepts: text, image, audio, or empty where only raw tensors are taken.
     """
 
-    def __init__(self, *, name: str, paths: Sequence[Path], manifest: Manifest, facts: Facts) -> None:
+    def __init__(
+        self,
+        *,
+        name: str,
+        paths: Sequence[Path],
+        stamps: Sequence[str],
+        manifest: Manifest,
+        facts: Facts,
+        labels: Sequence[str],
+    ) -> None:
         self.name = name
         self.path = paths[0]
         self.files = {
             path.stem: ModelFile(path, digest) for path, digest in zip(paths, facts.file_digests, strict=True)
         }
+        self._stamps = dict(zip(paths, stamps, strict=True))
         self.model_type: str = manifest.type or guess_type(facts)
         self.weights_origin: str = manifest.weights_origin
         self.source = manifest.source
@@ -74,6 +85,7 @@ class Model:
         self.outputs = facts.outputs
         self.features = facts.features
         self._manifest = manifest
+        self._labels = labels
         self._graph_inputs = facts.inputs
         self._id_limits = facts.id_limits
         self._encoder = Encoder(
@@ -82,6 +94,22 @@ class Model:
 
     def __repr__(self) -> str:
         return f"<Model {self.name} {self.weights_origin} {self.size_bytes / 1e6:.1f} MB {self.sha256[:12]}>"
+
+    def check_unchanged(self) -> None:
+        """Returns when every file is still the one that was checked.
+
+        Raises:
+            ModelRefused: one is another by now, or gone.
+        """
+        for path, stamp in self._stamps.items():
+            try:
+                same = file_stamp(path) == stamp
+            except OSError as error:
+                raise ModelRefused(self.name, f"{path.name} is gone: {error}") from error
+            if not same:
+                raise ModelRefused(
+                    self.name, f"{path.name} changed after it was checked; try again, and it is checked again"
+                )
 
     def sample_inputs(self, batch_size: int) -> dict[str, Array]:
         """Synthetic inputs of realistic sizes, the same every time: sequences of 128 tokens, whole images, a second
@@ -137,7 +165,7 @@ class Model:
 
         Raises:
             KeyError: where the output that is to be read is not among `outputs`.
-            ModelRefused: where the model folder's tokenizer cannot be read.
+            ModelRefused: where the model folder's tokenizer cannot be read, or fails on the tokens.
         """
         settings, recipe = self._manifest.postprocessing, self._manifest.seq2seq
         match settings:
@@ -153,7 +181,7 @@ class Model:
                     ItemResult(speech=decode_speech(outputs[settings.output], frame_seconds=seconds, settings=settings))
                 ]
             case TranscriptOutput() if recipe is not None:
-                texts = self._text_decoder.decode(outputs[settings.output], end=recipe.end)
+                texts = self._transcribe(outputs[settings.output], recipe.end)
                 return [ItemResult(transcript=each) for each in texts]
         single = isinstance(self._manifest.preprocessing, FramesInput)
         return [ItemResult()] * (1 if single else len(inputs[self.inputs[0].name]))
@@ -163,14 +191,12 @@ class Model:
         settings = self._manifest.preprocessing
         return settings.frame / settings.sample_rate if isinstance(settings, FramesInput) else 1.0
 
-    @functools.cached_property
-    def _text_decoder(self) -> TextDecoder:
+    def _transcribe(self, tokens: Array, end: int) -> list[str]:
         try:
-            return TextDecoder(self.path.with_name(TOKENIZER_FILE))
-        except ValueError as error:
+            return self._text_decoder.decode(tokens, end=end)
+        except (OSError, ValueError) as error:
             raise ModelRefused(self.name, str(error)) from error
 
     @functools.cached_property
-    def _labels(self) -> list[str]:
-        path = self.path.with_name(LABELS_FILE)
-        return path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    def _text_decoder(self) -> TextDecoder:
+        return TextDecoder(self.path.with_name(TOKENIZER_FILE))

@@ -8,6 +8,7 @@ from pathlib import Path
 from corun.errors import ModelRefused
 from corun.resource_pool.models.files import graph_files
 from corun.resource_pool.models.manifest import read_manifest
+from corun.resource_pool.models.sources.arithmetic import ARITHMETIC_MODELS
 from corun.resource_pool.models.sources.hub import GUIDE_MODELS, Hub, HubModel, HubUnreachable, NotOnHub
 from corun.resource_pool.models.sources.names import cache_folder_name, is_repository
 from corun.resource_pool.models.sources.packaged import PACKAGED_MODELS
@@ -31,9 +32,8 @@ class Preparation:
         folder = self._folder / cache_folder_name(name)
         if "--" in name or not graph_files(folder):
             return None
-        if name in PACKAGED_MODELS and not _is_current(folder, PACKAGED_MODELS[name].manifest.source):
-            return None
-        return folder
+        made = PACKAGED_MODELS.get(name) or ARITHMETIC_MODELS.get(name)
+        return folder if made is None or _is_current(folder, made.manifest.source) else None
 
     def prepare(self, name: str, *, refresh: bool = False) -> Path | None:
         """The folder, made if need be; None where no source has the name.
@@ -50,15 +50,19 @@ class Preparation:
             if folder is not None and not (refresh and name in GUIDE_MODELS and _is_seeded(folder)):
                 return folder
             try:
-                return self._from_packages(name) or self._from_hub(name) or self._from_seed(name)
+                return self._made(name) or self._from_hub(name) or self._from_seed(name)
             except (FetchFailed, OSError, ValueError) as error:
                 raise ModelRefused(name, f"it could not be prepared: {error}") from error
 
-    def _from_packages(self, name: str) -> Path | None:
-        if name not in PACKAGED_MODELS:
-            return None
+    def _made(self, name: str) -> Path | None:
         target = self._folder / name
-        publish_folder(target, lambda folder: PACKAGED_MODELS[name].fill(folder, self._wheels), replace=target.exists())
+        if name in ARITHMETIC_MODELS:
+            publish_folder(target, ARITHMETIC_MODELS[name].fill, replace=target.exists())
+        elif name in PACKAGED_MODELS:
+            packaged = PACKAGED_MODELS[name]
+            publish_folder(target, lambda folder: packaged.fill(folder, self._wheels), replace=target.exists())
+        else:
+            return None
         return target
 
     def _from_hub(self, name: str) -> Path | None:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from corun.errors import InvalidField
 from corun.resource_pool.models.manifest import FramesInput, ImageInput, LogMelInput, Manifest, TextInput, WaveformInput
-from corun.resource_pool.models.signature import TensorSpec
+from corun.resource_pool.models.signature import FREE_DIMENSION, TensorSpec
 
 Array = npt.NDArray[np.generic]
 
@@ -19,7 +19,7 @@ DECODER_LENGTH = 4
 IMAGE_SIDE = 224
 _SEED = 20_251
 # A browser's WebAssembly memory ends at 4 GB, and inputs are the smallest part of a run.
-_MAX_BYTES = 256_000_000
+MAX_INPUT_BYTES = 256_000_000
 
 
 def has_dynamic_batch(inputs: tuple[TensorSpec, ...]) -> bool:
@@ -55,8 +55,8 @@ def sample_inputs(
     states = inputs[1:] if isinstance(manifest.preprocessing, FramesInput) else ()
     shapes = sample_shapes(inputs, manifest, batch_size)
     size = sum(math.prod(shapes[spec.name]) * spec.dtype.itemsize for spec in inputs)
-    if size > _MAX_BYTES:
-        most = max(1, int(batch_size * _MAX_BYTES / size))
+    if size > MAX_INPUT_BYTES:
+        most = max(1, int(batch_size * MAX_INPUT_BYTES / size))
         raise InvalidField(
             "batch_size", f"{batch_size} items are {size / 1e6:,.0f} MB of input; for this model at most {most}"
         )
@@ -73,7 +73,11 @@ def _size(spec: TensorSpec, axis: int, manifest: Manifest, *, leading: int, batc
     size = spec.shape[axis]
     if isinstance(size, int):
         return size
-    if axis == 0 or (size == batch_name and batch_name.strip("?")):
+    if size == batch_name and size != FREE_DIMENSION:
+        return leading
+    if size in manifest.sample_sizes:
+        return manifest.sample_sizes[size]
+    if axis == 0:
         return leading
     return _free_size(spec, axis, manifest)
 

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 from tokenizers import Tokenizer
 
 from corun.errors import InvalidField
+from corun.resource_pool.models.regular_files import read_regular
 from corun.resource_pool.models.signature import TensorSpec
 
 TOKENIZER_FILE = "tokenizer.json"
+# The largest public vocabularies take about half of it.
+_MAX_TOKENIZER_BYTES = 64_000_000
+
+_Result = TypeVar("_Result")
 
 
 class TextEncoder:
     """Encodes with the `tokenizer.json` of a model folder.
 
     Raises:
-        ValueError: when made, where the file is not a tokenizer's.
+        ValueError: when made, where the file is not a tokenizer's or is too large.
+        OSError: when made, where it cannot be read.
     """
 
     def __init__(self, path: Path, *, max_length: int) -> None:
@@ -35,8 +42,11 @@ class TextEncoder:
 
         Raises:
             InvalidField: naming the text that has no tokens.
+            ValueError: where the tokenizer cannot do it.
         """
-        encodings = self._tokenizer.encode_batch(list(texts))
+        encodings = _attempt(
+            lambda: self._tokenizer.encode_batch(list(texts)), f"{TOKENIZER_FILE} does not encode this"
+        )
         for index, encoding in enumerate(encodings):
             if not encoding.ids:
                 raise InvalidField(f"items[{index}].text", "the text has no tokens")
@@ -65,21 +75,35 @@ class TextDecoder:
     """Decodes with the `tokenizer.json` of a model folder.
 
     Raises:
-        ValueError: when made, where the file is not a tokenizer's.
+        ValueError: when made, where the file is not a tokenizer's or is too large.
+        OSError: when made, where it cannot be read.
     """
 
     def __init__(self, path: Path) -> None:
         self._tokenizer = _read_tokenizer(path)
 
     def decode(self, tokens: npt.NDArray[np.generic], *, end: int) -> list[str]:
-        """The text of each row of `tokens` [batch, longest] up to `end`, without special tokens and outer spaces."""
+        """The text of each row of `tokens` [batch, longest] up to `end`, without special tokens and outer spaces.
+
+        Raises:
+            ValueError: where the tokenizer cannot do it.
+        """
         rows: list[list[int]] = tokens.tolist()
         ended = [row[: row.index(end)] if end in row else row for row in rows]
-        return [text.strip() for text in self._tokenizer.decode_batch(ended)]
+        texts = _attempt(lambda: self._tokenizer.decode_batch(ended), f"{TOKENIZER_FILE} does not decode this")
+        return [text.strip() for text in texts]
 
 
 def _read_tokenizer(path: Path) -> Tokenizer:
+    content = read_regular(path, max_bytes=_MAX_TOKENIZER_BYTES)
+    return _attempt(lambda: Tokenizer.from_buffer(content), f"{path.name} is not a tokenizer")
+
+
+def _attempt(call: Callable[[], _Result], problem: str) -> _Result:
+    """The library raises nothing narrower than Exception, and its panics are no Exceptions at all."""
     try:
-        return Tokenizer.from_file(str(path))
-    except Exception as error:  # the library raises nothing narrower
-        raise ValueError(f"{path.name} is not a tokenizer: {error}") from error
+        return call()
+    except BaseException as error:
+        if isinstance(error, Exception) or type(error).__name__ == "PanicException":
+            raise ValueError(f"{problem}: {error}") from error
+        raise

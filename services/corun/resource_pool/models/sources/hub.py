@@ -14,7 +14,7 @@ import httpx
 from huggingface_hub import HfApi, constants, hf_hub_download
 from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, RepositoryNotFoundError, RevisionNotFoundError
 
-from corun.resource_pool.models.inspection import MAX_MODEL_BYTES
+from corun.resource_pool.models.facts import MAX_MODEL_BYTES
 from corun.resource_pool.models.manifest import (
     ImageInput,
     LogMelInput,
@@ -28,6 +28,7 @@ _PROBE_SECONDS = 2.0
 _METADATA_SECONDS = 5.0
 _GRAPHS = ("onnx/model.onnx", "model.onnx", "onnx/encoder_model.onnx")
 _SMALL_FILES = ("tokenizer.json", "config.json", "preprocessor_config.json", "LICENSE")
+_MAX_SMALL_BYTES = 64_000_000
 _RESAMPLING: dict[int, Literal["bilinear", "bicubic"]] = {2: "bilinear", 3: "bicubic"}
 
 
@@ -85,7 +86,8 @@ class Hub:
 
         Raises:
             HubUnreachable: no answer, or one cut short.
-            NotOnHub: no such repository, no ONNX graph in it, or one that is too large.
+            NotOnHub: no such repository, no ONNX graph in it, or a file that is too large.
+            ValueError: a configuration that makes no sense.
         """
         if not self.reachable():
             raise HubUnreachable(f"{self._endpoint} does not answer")
@@ -123,8 +125,12 @@ class Hub:
             raise NotOnHub(f"{model.repository} has none of {', '.join(_GRAPHS)}")
         if sizes[graph] > self._max_bytes:
             raise NotOnHub(f"{graph} of {model.repository} has {sizes[graph]} bytes; the limit is {self._max_bytes}")
+        small = [each for each in _SMALL_FILES if each in sizes]
+        for name in small:
+            if sizes[name] > _MAX_SMALL_BYTES:
+                raise NotOnHub(f"{name} of {model.repository} has {sizes[name]} bytes; the limit is {_MAX_SMALL_BYTES}")
         fetched = {}
-        for name in (graph, *(each for each in _SMALL_FILES if each in sizes)):
+        for name in (graph, *small):
             fetched[name] = hf_hub_download(
                 model.repository,
                 name,
@@ -137,7 +143,11 @@ class Hub:
         shutil.rmtree(folder / ".download")
         licence = str(info.card_data.get("license") or "") if info.card_data else ""
         source = f"Hugging Face Hub {model.repository} at {(info.sha or model.revision)[:12]}, {graph}"
-        _describe(folder, source=source, license_name=licence, encoder_only=graph.endswith("encoder_model.onnx"))
+        encoder_only = graph.endswith("encoder_model.onnx")
+        try:
+            _describe(folder, source=source, license_name=licence, encoder_only=encoder_only)
+        except (TypeError, KeyError, OverflowError, RecursionError) as error:
+            raise ValueError(f"the configuration of {model.repository} makes no sense: {error!r}") from error
 
 
 def _describe(folder: Path, *, source: str, license_name: str, encoder_only: bool) -> None:

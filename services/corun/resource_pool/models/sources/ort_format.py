@@ -7,7 +7,7 @@ from pathlib import Path
 
 import onnx
 
-from corun.resource_pool.models.features import all_graphs
+from corun.resource_pool.models.features import message_parts
 
 
 def convert_ort_file(source: Path, target: Path) -> None:
@@ -36,10 +36,11 @@ def convert_ort_file(source: Path, target: Path) -> None:
 
 def _complete(model: onnx.ModelProto) -> None:
     """Names what the format left without a name, and drops operator sets that no node uses."""
-    graphs = list(all_graphs(model))
+    parts = list(message_parts(model))
+    graphs = [part for part in parts if isinstance(part, onnx.GraphProto)]
     for number, graph in enumerate(graphs):
         graph.name = graph.name or f"graph_{number}"
-    used = {node.domain for graph in graphs for node in graph.node}
+    used = {part.domain for part in parts if isinstance(part, onnx.NodeProto)}
     kept = [each for each in model.opset_import if each.domain in used]
     del model.opset_import[:]
     model.opset_import.extend(kept)

@@ -54,7 +54,7 @@ class Lane {
       case "share":
         return this.share(tensors);
       case "read":
-        return this.read(header.name as string);
+        return [{}, { [header.name as string]: await this.storage.read(header.name as string) }];
       case "free":
         this.storage.free(header.name as string);
         return [{}];
@@ -154,7 +154,7 @@ class Lane {
     if (this.backend.context && kept.length > 0) {
       // WebNN has no other way to wait for its device than to read what it made.
       const smallest = kept.reduce((least, each) => (each.bytes < least.bytes ? each : least));
-      await this.storage.get(smallest.name).getData();
+      await this.storage.read(smallest.name);
     }
     return [kept, fetched];
   }
@@ -165,12 +165,6 @@ class Lane {
       kept.push(await this.storage.put(name, tensor));
     }
     return [{ kept }];
-  }
-
-  private async read(name: string): Promise<Reply> {
-    const tensor = this.storage.get(name);
-    const data = (await tensor.getData()) as ArrayBufferView<ArrayBuffer>;
-    return [{}, { [name]: { type: tensor.type as HostTensor["type"], shape: tensor.dims, data } }];
   }
 
   private toFeeds(received: Frame["tensors"]): Feeds {

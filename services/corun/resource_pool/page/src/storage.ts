@@ -1,7 +1,7 @@
 // Shared tensors of a lane: each lies once in the memory of the lane's device and is read there under its name.
 
 import type * as Runtime from "onnxruntime-web";
-import type { TensorType } from "./frames";
+import type { HostTensor, TensorType } from "./frames";
 import type { Backend, StorageType } from "./platforms";
 import { Refused } from "./refusal";
 import { byteLength, toTensor, typed } from "./tensors";
@@ -64,6 +64,21 @@ export class Storage {
       throw new Refused(`no tensor is shared as ${name} in this lane`);
     }
     return tensor;
+  }
+
+  /** The elements of a tensor, which stays where it is: the runtime's own way would move it to the host. */
+  async read(name: string): Promise<HostTensor> {
+    const tensor = this.get(name);
+    const { device, context } = this.backend;
+    const about = { type: tensor.type as TensorType, shape: tensor.dims };
+    if (device && tensor.location === "gpu-buffer") {
+      const buffer = tensor.gpuBuffer as unknown as GPUBuffer;
+      return { ...about, data: await readBuffer(device, buffer, byteLength(tensor.type, tensor.dims)) };
+    }
+    if (context && tensor.location === "ml-tensor") {
+      return { ...about, data: await context.readTensor(tensor.mlTensor as unknown as MLTensor) };
+    }
+    return { ...about, data: tensor.data as ArrayBufferView<ArrayBuffer> };
   }
 
   free(name: string): void {

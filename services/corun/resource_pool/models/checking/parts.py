@@ -1,73 +1,67 @@
-"""Checks the encoder and the decoder of a model in two parts, and reads them off together."""
+"""Reads the encoder and the decoder of a model in two parts off together."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from pathlib import Path
 
 import onnx
 
-from corun.errors import ModelRefused
 from corun.resource_pool.models.branches import take_branch
+from corun.resource_pool.models.checking.contents import Unfit, check_sizes
+from corun.resource_pool.models.checking.graph_file import GraphFile
+from corun.resource_pool.models.checking.id_limits import read_id_limits
+from corun.resource_pool.models.facts import Facts
 from corun.resource_pool.models.features import GraphFeatures, read_features
-from corun.resource_pool.models.inspection import (
-    MAX_MODEL_BYTES,
-    Facts,
-    file_digest,
-    id_limits,
-    open_graph,
-    refusing_broken_graphs,
-)
 from corun.resource_pool.models.manifest import MANIFEST_FILE, Manifest
 from corun.resource_pool.models.recipe import TOKENS_OUTPUT, CacheTensor, Seq2Seq, find_cache
 from corun.resource_pool.models.samples import SEQUENCE_LENGTH, sample_shapes
 from corun.resource_pool.models.shapes import KnownTensor, known_shapes
-from corun.resource_pool.models.signature import TensorSpec, read_inputs, read_outputs
+from corun.resource_pool.models.signature import TensorSpec
 
 Shape = tuple[int, ...]
 
 
-def inspect_parts(paths: Sequence[Path], *, name: str, manifest: Manifest, max_bytes: int = MAX_MODEL_BYTES) -> Facts:
-    """Facts of `paths`, encoder and decoder, as one model: digest and sizes are of both, the inputs are the
-    encoder's, the output is tokens, and the features are those of a sample run.
+def describe_parts(encoder: GraphFile, decoder: GraphFile, recipe: Seq2Seq, manifest: Manifest) -> Facts:
+    """Facts of both as one model: digest and size are of both, the inputs are the encoder's, the output is tokens,
+    and the features are those of a sample run.
 
     Raises:
-        ModelRefused: for what `inspect_model_file` refuses in either, or a recipe that does not fit them.
+        Unfit: a recipe that does not fit the graphs, or sizes that no browser holds.
     """
-    recipe = manifest.seq2seq
-    if recipe is None:
-        raise ModelRefused(name, f"{MANIFEST_FILE} needs a table [seq2seq] that says how its two graphs work together")
-    encoder, decoder = (open_graph(path, name=name, max_bytes=max_bytes) for path in paths)
-    with refusing_broken_graphs(name):
-        inputs = read_inputs(encoder.graph)
-        fed = read_inputs(decoder.graph)
-        signatures = ((inputs, read_outputs(encoder.graph)), (fed, read_outputs(decoder.graph)))
-        try:
-            cache = find_cache(recipe, *signatures)
-        except ValueError as error:
-            raise ModelRefused(name, f"{MANIFEST_FILE}, seq2seq: {error}") from error
-        sample = sample_shapes(inputs, manifest, 1)
-        shapes = known_shapes(encoder, sample)
-        features = _run_features(
-            read_features(encoder, shapes, batch_size=1, dynamic_batch=True),
-            decoder,
-            recipe,
-            cache,
-            states=_states(shapes.get(recipe.encoder_output), fed, recipe),
-            mask=sample.get(recipe.encoder_mask, ()),
-        )
-    digests = tuple(file_digest(path) for path in paths)
+    inputs = encoder.inputs
+    if not inputs[0].shape:
+        raise Unfit(f"encoder input {inputs[0].name!r} is a scalar; its first dimension has to be the batch")
+    cache = _cache(recipe, encoder, decoder)
+    sample = sample_shapes(inputs, manifest, 1)
+    shapes = known_shapes(encoder.model, sample)
+    check_sizes(shapes)
+    features = _run_features(
+        read_features(encoder.model, shapes, batch_size=1, dynamic_batch=True),
+        decoder.model,
+        recipe,
+        cache,
+        states=_states(shapes.get(recipe.encoder_output), decoder.inputs, recipe),
+        mask=sample.get(recipe.encoder_mask, ()),
+    )
+    contents = (encoder.content, decoder.content)
+    digests = tuple(hashlib.sha256(each).hexdigest() for each in contents)
     return Facts(
         sha256=hashlib.sha256("".join(digests).encode()).hexdigest(),
-        size_bytes=sum(path.stat().st_size for path in paths),
+        size_bytes=sum(map(len, contents)),
         inputs=inputs,
         outputs=(TensorSpec(TOKENS_OUTPUT, "int64", (inputs[0].shape[0], "tokens")),),
         features=features,
-        id_limits=id_limits(encoder, shapes),
+        id_limits=read_id_limits(encoder.model, shapes),
         file_digests=digests,
         cache=cache,
     )
+
+
+def _cache(recipe: Seq2Seq, encoder: GraphFile, decoder: GraphFile) -> tuple[CacheTensor, ...]:
+    try:
+        return find_cache(recipe, (encoder.inputs, encoder.outputs), (decoder.inputs, decoder.outputs))
+    except ValueError as error:
+        raise Unfit(f"{MANIFEST_FILE}, seq2seq: {error}") from error
 
 
 def _run_features(
@@ -88,7 +82,9 @@ def _run_features(
         graph = take_branch(decoder, recipe.switch, past > 0) if recipe.switch else decoder
         shapes = {recipe.decoder_tokens: (1, tokens), recipe.decoder_states: states, recipe.decoder_mask: mask}
         shapes |= {each.past: _cache_shape(each, past, states) for each in cache}
-        return read_features(graph, known_shapes(graph, shapes), batch_size=1, dynamic_batch=True)
+        known = known_shapes(graph, shapes)
+        check_sizes(known)
+        return read_features(graph, known, batch_size=1, dynamic_batch=True)
 
     first = step(tokens=len(recipe.start), past=0)
     later = step(tokens=1, past=halfway) if cache else step(tokens=halfway, past=0)
