@@ -22,6 +22,22 @@ def show(title: str, rows: Sequence[tuple[str, Sequence[float]]], *, ratio: str 
     for name, samples in rows:
         figures = (statistics.median(samples), percentile(samples, 99), min(samples), max(samples))
         table.add_row(name, str(len(samples)), *(f"{figure:,.3f}" for figure in figures))
+    _print(table, ratio)
+
+
+def show_rates(title: str, rows: Sequence[tuple[str, int, Sequence[float]]], *, ratio: str = "") -> None:
+    """Prints for each row (name, bytes moved each time, seconds each time took) medians and rates."""
+    table = Table(title=title, title_justify="left")
+    for heading in ("what", "n", "p50 ms", "least ms", "most ms", "MB/s at p50"):
+        table.add_column(heading, justify="left" if heading == "what" else "right")
+    for name, byte_count, seconds in rows:
+        middle = statistics.median(seconds)
+        times = (f"{each * 1000:,.3f}" for each in (middle, min(seconds), max(seconds)))
+        table.add_row(name, str(len(seconds)), *times, f"{byte_count / middle / 1e6:,.1f}")
+    _print(table, ratio)
+
+
+def _print(table: Table, ratio: str) -> None:
     console = Console(width=120)
     console.print(table)
     if ratio:

@@ -98,6 +98,7 @@ class UnwatchedPage:
         for reply in self._waiting.values():
             if not reply.done():
                 reply.set_exception(PageFailed(cause))
+                reply.exception()  # retrieved: whoever asked may have left
 
     async def _send(self, method: str, **parameters: object) -> dict[str, Any]:
         number = next(self._numbers)
