@@ -44,6 +44,7 @@ class Connection:
 
     Attributes:
         epoch: Number of the newest lease; results of older ones are thrown away.
+        failed_epoch: Number of the newest lease in which its GPU device was lost.
         run_count: Runs carried out.
         memory_mb: Size when it was last weighed.
         suspect: True when something in it does not work any more; it is not given to anybody else then.
@@ -61,6 +62,7 @@ class Connection:
         self.memory_mb = 0.0
         self.lease_count = 0
         self.epoch = 0
+        self.failed_epoch = 0
         self.run_count = 0
         self.suspect = False
         self.last_used = time.monotonic()
