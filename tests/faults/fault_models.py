@@ -16,7 +16,7 @@ QUICK, BUSY, ENDLESS, HUGE, HEAVY = "quick", "busy", "endless", "huge", "heavy"
 _BUSY_ROUNDS = 20_000
 _WIDTH = 8
 _HEAVY_WIDTH = 1024
-_HEAVY_LAYERS = 12
+_HEAVY_LAYERS = 6
 # Times the elements of an item: 6.4 GB, and a WebAssembly memory ends at 4.
 _HUGE_COPIES = 200_000_000
 
