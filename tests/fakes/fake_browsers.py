@@ -6,6 +6,7 @@ import asyncio
 import itertools
 from collections.abc import Callable
 
+from corun.errors import BrowserLost
 from corun.resource_pool.browser.connection import Connection
 from corun.resource_pool.browser.engines import Engine
 from corun.resource_pool.browser.lane import Lane
@@ -37,6 +38,7 @@ class FakeConnection(Connection):
     def __init__(self, *, connection_id: str, engine: Engine, pool_id: str, pages: PageServer) -> None:
         super().__init__(connection_id=connection_id, engine=engine, pool_id=pool_id, pages=pages)
         self.page_calls: list[tuple[str, object]] = []
+        self.page_crashed = False
 
     async def start(self) -> None:
         """Opens the browser, if nobody gave it up in the meantime."""
@@ -57,6 +59,9 @@ class FakeConnection(Connection):
     async def _call(self, script: str, argument: object) -> None:
         self.page_calls.append((script, argument))
         await turns(STEP_TURNS)
+        if self.page_crashed:
+            self.lose("the page crashed")
+            raise BrowserLost("the page crashed")
 
 
 class FakeStarter(Starter):

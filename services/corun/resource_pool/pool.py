@@ -387,6 +387,7 @@ class Pool:
         connection.last_used = time.monotonic()
         for lane in [lane for lane in connection.lanes.values() if lane.spent]:
             await connection.close_lane(lane.lane_id, cause="its last run failed or was given up")
+        await connection.lanes_ended()
         if connection.state is not ConnectionState.LEASED:
             return
         worn = self.limits.recycling.applies(run_count=connection.run_count, memory_mb=connection.memory_mb)

@@ -149,9 +149,16 @@ class Preparation:
         except LaneFailed as error:
             raise InferenceFailed(model_name, str(error)) from error
         except BrowserLost as error:
-            if at.connection.lost_cause is None:  # the lane alone, as when its GPU device is lost
-                self.health.note_failure(at.connection.engine.name, error.cause, platform=at.lane.platform)
+            if at.lane.device_lost:
+                self._note_lost_device(at, error.cause)
             raise
         at.connection.run_count += 1
         self.health.note_success(at.connection.engine.name, at.lane.platform)
         return reply
+
+    def _note_lost_device(self, at: LeasedLane, cause: str) -> None:
+        """Counts a crash of the graphics process once, however many lanes it takes along."""
+        connection = at.connection
+        if connection.failed_epoch != connection.epoch:
+            connection.failed_epoch = connection.epoch
+            self.health.note_failure(connection.engine.name, cause, platform=at.lane.platform)

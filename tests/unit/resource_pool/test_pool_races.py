@@ -221,6 +221,17 @@ async def test_a_tensor_is_lost_in_the_moment_in_which_its_lane_is_though_nobody
         assert ended == ([] if whole_browser else [lane.lane_id])
 
 
+async def test_a_browser_whose_page_went_with_its_lane_is_not_given_to_the_one_who_tries_again() -> None:
+    """The socket of a lane closes before anybody says that the page crashed."""
+    async with pool_of() as (pool, starter):
+        await hold(pool)
+        async with pool.lease(ONE, purpose="a test", exclusive=False) as lease:
+            starter.made[0].page_crashed = True
+            starter.made[0].add_lane().lose("a lane's connection closed")
+        async with pool.lease(ONE, purpose="another try", exclusive=False) as again:
+            assert again.connections != lease.connections
+
+
 def shared_tensor(name: str, lane_id: str) -> SharedTensor:
     return SharedTensor(
         name=name,

@@ -46,6 +46,7 @@ class Connection:
 
     Attributes:
         epoch: Number of the newest lease; results of older ones are thrown away.
+        failed_epoch: Number of the newest lease in which its GPU device was lost.
         run_count: Runs carried out.
         memory_mb: Size when it was last weighed.
         suspect: True when something in it does not work any more; it is not given to anybody else then.
@@ -63,6 +64,7 @@ class Connection:
         self.memory_mb = 0.0
         self.lease_count = 0
         self.epoch = 0
+        self.failed_epoch = 0
         self.run_count = 0
         self.suspect = False
         self.last_used = time.monotonic()
@@ -79,6 +81,7 @@ class Connection:
         self._main: psutil.Process | None = None
         self._scratch: Path | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._endings: set[asyncio.Task[None]] = set()
         self._closing = False
 
     def __repr__(self) -> str:
@@ -209,7 +212,14 @@ class Connection:
         self._pages.forget_lane(lane.lane_id)
         self.on_lane_gone(lane.lane_id, lane.lost_cause)
         if self.lanes.pop(lane.lane_id, None) is not None and self.lost_cause is None and not self._closing:
-            self._spawn(self._end_worker(lane.lane_id))
+            ending = self._spawn(self._end_worker(lane.lane_id))
+            self._endings.add(ending)
+            ending.add_done_callback(self._endings.discard)
+
+    async def lanes_ended(self) -> None:
+        """Waits until the workers of lost lanes are gone; a page that died with them is noticed on the way."""
+        if self._endings:
+            await asyncio.wait(self._endings)
 
     async def close_lane(self, lane_id: str, *, cause: str = "the lane was closed") -> None:
         """Ends a lane and gives its memory back. Idempotent; a browser that is gone is no error."""
@@ -302,7 +312,8 @@ class Connection:
         if self._scratch is not None:
             scratch.remove(self._scratch)
 
-    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+    def _spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task

@@ -79,6 +79,7 @@ class Lane:
         model_names: Models loaded in it; `model_bytes` is the size of their files.
         tensor_names: Shared tensors that lie in it.
         wasm_bytes: Size of its WebAssembly memory when it last answered.
+        device_lost: True when it went because its GPU device did.
         on_lost: Called once, when it is lost.
         on_late_result: Called when an answer came that nobody is entitled to any more.
         slots: Names of the inputs that lie in it; `warm_slots` are those that were run.
@@ -96,6 +97,7 @@ class Lane:
         self.software_adapter = False
         self.failed = False
         self.wasm_bytes = 0
+        self.device_lost = False
         self.on_lost: Callable[[Lane], None] = lambda _lane: None
         self.on_late_result: Callable[[], None] = lambda: None
         self.slots: set[str] = set()
@@ -146,6 +148,7 @@ class Lane:
         number = frame.header.get("id")
         self.wasm_bytes = int(frame.header.get("wasm_bytes", self.wasm_bytes))
         if frame.header.get("event") == "device_lost":
+            self.device_lost = True
             self.lose(f"the GPU device was lost ({frame.header.get('reason')})")
         elif number == _UNASKED_ID:
             if not self._hello.done():
