@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import statistics
 import time
+import uuid
 from contextlib import AsyncExitStack
 
 import numpy as np
@@ -27,7 +28,7 @@ from tests.bench.report import show
 WIDTH = 2
 SECONDS, RATE = 2, 16_000
 # A run on a software adapter takes seconds.
-ROUNDS = {"wasm": (15, 40), "webgpu": (1, 6)}
+ROUNDS = {"wasm": (10, 30), "webgpu": (1, 5)}
 TIMEOUT = 300.0
 
 
@@ -95,7 +96,7 @@ async def bench() -> dict[str, float]:
         stack.push_async_callback(pages.close)
         await deny_proxy.start()
         stack.push_async_callback(deny_proxy.close)
-        starter = Starter(driver=driver, pages=pages, deny_proxy=deny_proxy, pool_id="bench")
+        starter = Starter(driver=driver, pages=pages, deny_proxy=deny_proxy, pool_id=uuid.uuid4().hex)
         connection = starter.connection(ENGINES["chromium"])
         stack.push_async_callback(connection.close)
         await starter.open(connection)

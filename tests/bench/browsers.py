@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
+from aiohttp import web
 from playwright.async_api import Browser, Playwright, async_playwright
 from playwright.async_api import Page as PlaywrightPage
 
@@ -22,6 +23,19 @@ from corun.resource_pool.browser.starter import Starter
 _FIREFOX_CONTEXT = {"color_scheme": "null", "reduced_motion": "null", "forced_colors": "null", "contrast": "null"}
 
 
+BY_HAND = "by-hand"
+
+
+class BenchPages(PageServer):
+    """Lets the pages that are written by hand evaluate: the runtime wants that for WebNN."""
+
+    async def _add_headers(self, request: web.Request, response: web.StreamResponse) -> None:
+        await super()._add_headers(request, response)
+        if request.query_string == BY_HAND:
+            policy = response.headers["Content-Security-Policy"]
+            response.headers["Content-Security-Policy"] = policy.replace("script-src", "script-src 'unsafe-eval'")
+
+
 @dataclass(frozen=True, slots=True)
 class Bench:
     """A connection as it is in a pool, the server of its page, and what starts more of them."""
@@ -35,7 +49,7 @@ class Bench:
         return await open_page(
             self.connection.browser,
             self.connection.engine,
-            self.pages.page_url,
+            f"{self.pages.page_url}?{BY_HAND}",
             gone=lambda _cause: None,
             said=lambda _words: None,
         )
@@ -45,7 +59,7 @@ class Bench:
 async def opened(engine: Engine) -> AsyncIterator[Bench]:
     """A browser of this kind, closed when the context is left."""
     async with AsyncExitStack() as stack:
-        driver, pages, deny_proxy = Driver(), PageServer(), DenyProxy()
+        driver, pages, deny_proxy = Driver(), BenchPages(), DenyProxy()
         stack.push_async_callback(driver.close)
         stack.push_async_callback(pages.close)
         await pages.start()

@@ -91,6 +91,7 @@ class FakeConnection:
         self.memory_mb = 0.0
         self.lease_count = 0
         self.epoch = 0
+        self.failed_epoch = 0
         self.run_count = 0
         self.suspect = False
         self.last_used = time.monotonic()
@@ -118,6 +119,9 @@ class FakeConnection:
     def process_id(self) -> int:
         """Of that process."""
         return self._process.pid if self._process is not None else 0
+
+    async def lanes_ended(self) -> None:
+        """Its lanes end at once."""
 
     def become(self, state: ConnectionState) -> None:
         """Goes on in its life."""

@@ -19,6 +19,7 @@ from corun.resource_pool.browser import processes
 from corun.resource_pool.browser.connection import Connection
 from corun.resource_pool.build import build
 from corun.resource_pool.config import Settings
+from corun.resource_pool.contract import BrowserConnection
 from corun.resource_pool.conversion import from_array, platform_value
 from corun.resource_pool.core.placement import ConnectionNeed
 from corun.resource_pool.servicer import ResourcePoolServicer
@@ -55,7 +56,7 @@ class FaultyPool:
     pace: float = 1.0
 
     @property
-    def connections(self) -> list[Connection]:
+    def connections(self) -> list[BrowserConnection]:
         """Its browsers."""
         return self.inside.pool.connections
 
@@ -161,3 +162,9 @@ async def faulty_pool(models: Path, **settings: object) -> AsyncIterator[FaultyP
     given = Settings.model_validate({"max_connections": 2, "core_count": 2, "models_folder": models, **settings})
     async with build(given) as service, server.serving([service]), open_channel(server.address) as channel:
         yield FaultyPool(ResourcePoolServiceStub(channel), service.servicer, server.address)
+
+
+def real(connection: BrowserConnection) -> Connection:
+    """The connection as what it is in these tests: one with a real browser."""
+    assert isinstance(connection, Connection)
+    return connection

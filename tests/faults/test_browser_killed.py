@@ -10,7 +10,7 @@ import grpc
 import psutil
 import pytest
 
-from corun.resource_pool.browser.connection import Connection
+from corun.resource_pool.contract import BrowserConnection
 from corun.v1 import resource_pool_service_pb2 as messages
 from tests.faults import damage
 from tests.faults.fault_models import BUSY
@@ -21,11 +21,11 @@ NOTICED_WHEN_KILLED = 1.0
 NOTICED_WHEN_FROZEN = 10.0
 REPLACED = 5.0
 
-Targets = Callable[[Connection], list[psutil.Process]]
+Targets = Callable[[BrowserConnection], list[psutil.Process]]
 Work = grpc.aio.UnaryStreamCall[Any, messages.ExecutePlanResponse]
 
 
-async def running_plan(pool: FaultyPool, engine: str, *, iterations: int) -> tuple[Work, Connection]:
+async def running_plan(pool: FaultyPool, engine: str, *, iterations: int) -> tuple[Work, BrowserConnection]:
     """A plan of BUSY that has begun its measured runs, and the browser that carries it out."""
     call = pool.stub.ExecutePlan(plan_request(engine, model=BUSY, iterations=iterations), timeout=180)
     connection_id = ""
@@ -37,13 +37,13 @@ async def running_plan(pool: FaultyPool, engine: str, *, iterations: int) -> tup
     return call, pool.inside.pool.connection(connection_id)
 
 
-async def gone(pool: FaultyPool, victim: Connection, *, within_seconds: float) -> float:
+async def gone(pool: FaultyPool, victim: BrowserConnection, *, within_seconds: float) -> float:
     """Waits until the pool has given a browser up; gives how long it took."""
     return await until(lambda: victim not in pool.connections, within_seconds)
 
 
 async def assert_one_retry(
-    pool: FaultyPool, engine: str, harm: Callable[[Connection], None], *, noticed: float, retries: set[int]
+    pool: FaultyPool, engine: str, harm: Callable[[BrowserConnection], None], *, noticed: float, retries: set[int]
 ) -> None:
     lost_before = pool.inside.pool.lost_count
     call, victim = await running_plan(pool, engine, iterations=30)

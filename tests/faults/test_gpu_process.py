@@ -12,26 +12,26 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from corun.plumbing.channel import open_channel
 from corun.plumbing.status import RemoteError
-from corun.resource_pool.browser.connection import Connection
 from corun.resource_pool.browser.engines import ENGINES
+from corun.resource_pool.contract import BrowserConnection
 from corun.resource_pool.conversion import platform_value
 from tests.faults import damage
 from tests.faults.fault_models import HEAVY
-from tests.faults.faulty_pool import FaultyPool, until
+from tests.faults.faulty_pool import FaultyPool, real, until
 
 CRASHES = 6
 FAILED_AT_ONCE = 2.0
 HEALTH_NAME = "corun.v1.ResourcePoolService/webgpu"
 
 
-async def crash_gpu(connection: Connection) -> None:
+async def crash_gpu(connection: BrowserConnection) -> None:
     """As the browser's own debugging interface does it."""
-    session = await connection.browser.new_browser_cdp_session()
+    session = await real(connection).browser.new_browser_cdp_session()
     await session.send("Browser.crashGpuProcess")
     await session.detach()
 
 
-async def kill_gpu(connection: Connection) -> None:
+async def kill_gpu(connection: BrowserConnection) -> None:
     """As the kernel does it."""
     damage.kill(damage.gpu_process(connection))
 
@@ -44,19 +44,19 @@ def engine_with_gpu_process(engine: str) -> str:
     return engine
 
 
-def webgpu_holder(pool: FaultyPool) -> Connection:
+def webgpu_holder(pool: FaultyPool) -> BrowserConnection:
     """The browser with a lane on webgpu."""
     (found,) = [each for each in pool.connections if any(lane.platform == "webgpu" for lane in each.lanes.values())]
     return found
 
 
-async def until_gpu_is_back(connection: Connection, before: set[int]) -> None:
+async def until_gpu_is_back(connection: BrowserConnection, before: set[int]) -> None:
     await until(lambda: bool({each.pid for each in damage.gpu_process(connection)} - before), 10)
 
 
 @pytest.mark.parametrize("crash", [crash_gpu, kill_gpu])
 async def test_after_six_crashes_of_its_graphics_process_webgpu_works_or_says_openly_that_it_does_not(
-    pool: FaultyPool, engine_with_gpu_process: str, crash: Callable[[Connection], Awaitable[None]]
+    pool: FaultyPool, engine_with_gpu_process: str, crash: Callable[[BrowserConnection], Awaitable[None]]
 ) -> None:
     engine = engine_with_gpu_process
     assert await pool.infer(engine, platform="webgpu") == engine
@@ -100,7 +100,9 @@ async def test_a_device_that_is_lost_fails_its_run_at_once_and_the_run_is_tried_
 async def health_of_webgpu(pool: FaultyPool) -> int:
     async with open_channel(pool.address) as channel:
         stub = health_pb2_grpc.HealthStub(channel)
-        response = await stub.Check(health_pb2.HealthCheckRequest(service=HEALTH_NAME))
+        response = await stub.Check(  # type: ignore[attr-defined]  # its stubs know no methods
+            health_pb2.HealthCheckRequest(service=HEALTH_NAME)
+        )
         return int(response.status)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import uuid
+import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
@@ -39,7 +39,7 @@ async def build(settings: Settings, *, make_starter: Callable[..., BrowserStarte
 
     `make_starter` is called with what `Starter` is made of.
     """
-    pool_id = uuid.uuid4().hex
+    pool_id = secrets.token_hex(6)
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(reaper(pool_id))
         driver = Driver()

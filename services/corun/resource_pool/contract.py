@@ -29,6 +29,7 @@ class BrowserConnection(Protocol):
         memory_mb: Size when it was last weighed.
         lease_count: Leases so far.
         epoch: Number of the newest lease; results of older ones are thrown away.
+        failed_epoch: Number of the newest lease in which its GPU device was lost.
         run_count: Runs carried out.
         suspect: True when something in it does not work any more; it is not given to anybody else then.
         last_used: A monotonic time.
@@ -47,6 +48,7 @@ class BrowserConnection(Protocol):
     memory_mb: float
     lease_count: int
     epoch: int
+    failed_epoch: int
     run_count: int
     suspect: bool
     last_used: float
@@ -69,6 +71,9 @@ class BrowserConnection(Protocol):
 
     def begin_epoch(self) -> None:
         """A new lease begins: what older ones still have under way counts for nothing."""
+
+    async def lanes_ended(self) -> None:
+        """Waits until its page has answered for the lanes that were lost. A browser that is gone is no error."""
 
     def check_alive(self) -> None:
         """Notices a browser whose end nobody told of."""

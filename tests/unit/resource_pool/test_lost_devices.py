@@ -12,7 +12,7 @@ from corun.resource_pool.browser.frames import Frame
 from corun.resource_pool.browser.page_server import PageServer
 from corun.resource_pool.models.platform_files import PlatformFiles
 from corun.resource_pool.preparation import LeasedLane, Preparation, StepLimits
-from tests.fakes.fake_browsers import FakeStarter, fake_pool, need
+from tests.fakes.fake_browsers import FakeConnection, FakeStarter, fake_pool, need
 
 LANES = 3
 LOST_DEVICE = Frame({"id": 0, "event": "device_lost", "reason": "it crashed"}, {})
@@ -27,6 +27,7 @@ async def test_a_crash_that_takes_several_lanes_counts_once_and_a_closed_socket_
     preparation = Preparation(PageServer(), PlatformFiles(tmp_path), pool.health, limits)
     async with pool.lease((need(),), purpose="a test", exclusive=False) as lease:
         (connection,) = lease.connections
+        assert isinstance(connection, FakeConnection)
         for _ in range(LANES):
             lane = connection._new_lane("webgpu", 1)
             if device:

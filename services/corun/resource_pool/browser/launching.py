@@ -20,6 +20,7 @@ _QUIET = (
     "--disable-sync",
     "--disable-quic",
     "--webrtc-ip-handling-policy=disable_non_proxied_udp",
+    "--force-webrtc-ip-handling-policy=disable_non_proxied_udp",  # as the headless shell calls it
 )
 # Without these, after some GPU process crashes WebGPU stays away while the browser looks healthy.
 _GPU_SURVIVES_CRASHES = ("--disable-gpu-process-crash-limit", "--disable-domain-blocking-for-3d-apis")
@@ -45,6 +46,10 @@ _FIREFOX_PREFERENCES: dict[str, str | float | bool] = {
     "extensions.update.enabled": False,
     "services.settings.server": "data:,#remote-settings-dummy/v1",
 }
+
+
+# The path of a socket ends at 104 characters on some systems, and Chromium adds 45 to its temporary folder's.
+_LONGEST_SCRATCH = 59
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,4 +127,6 @@ async def _launch_firefox(playwright: Playwright, order: LaunchOrder) -> Browser
 
 
 def _environment(order: LaunchOrder) -> dict[str, str | float | bool]:
+    if len(str(order.scratch)) > _LONGEST_SCRATCH:
+        return dict(os.environ)
     return {**os.environ, "TMPDIR": str(order.scratch)}

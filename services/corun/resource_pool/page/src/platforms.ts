@@ -49,7 +49,9 @@ export async function importRuntime(platform: Platform, width: number): Promise<
   const runtime = (await import(folder + script)) as typeof Runtime;
   // Only the binary's place: given a folder, the runtime would look for scripts that the bundle contains.
   runtime.env.wasm.wasmPaths = { wasm: folder + wasm };
-  runtime.env.wasm.numThreads = width;
+  // In Firefox, building a WebGPU session with threads hangs for ever now and then.
+  const hangs = platform === "webgpu" && navigator.userAgent.includes("Firefox");
+  runtime.env.wasm.numThreads = hangs ? 1 : width;
   runtime.env.logLevel = "error";
   return runtime;
 }

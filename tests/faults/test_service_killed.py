@@ -1,0 +1,79 @@
+"""The pool's process is killed with browsers of every kind at work: three seconds later there is none."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import time
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import psutil
+
+from corun.plumbing.channel import open_channel
+from corun.resource_pool.browser import processes
+from corun.v1 import resource_pool_service_pb2 as messages
+from corun.v1.resource_pool_service_pb2_grpc import ResourcePoolServiceStub
+from tests.faults.fault_models import ENDLESS, QUICK
+from tests.faults.faulty_pool import infer_request
+
+ENGINES = ("chromium", "chromium-shell", "firefox")
+GONE = 3.0
+
+
+@asynccontextmanager
+async def service(models: Path, temporary: Path, **settings: str) -> AsyncIterator[tuple[Process, str]]:
+    """The pool as a process of its own, with a temporary folder of its own: the process and its address."""
+    environment = os.environ | {
+        "TMPDIR": str(temporary),
+        "CORUN_RESOURCE_POOL_PORT": "0",
+        "CORUN_RESOURCE_POOL_PROBE_AT_START": "false",
+        "CORUN_RESOURCE_POOL_MODELS_FOLDER": str(models),
+        "CORUN_RESOURCE_POOL_CORE_COUNT": "2",
+        **settings,
+    }
+    child = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "corun.resource_pool", env=environment, stdout=PIPE, stderr=asyncio.subprocess.DEVNULL
+    )
+    try:
+        assert child.stdout is not None
+        async with asyncio.timeout(60):
+            while not (line := (await child.stdout.readline()).decode()).startswith("resource_pool listening on "):
+                assert line
+        yield child, line.split()[-1]
+    finally:
+        if child.returncode is None:
+            child.kill()
+        await child.wait()
+
+
+async def test_three_seconds_after_the_pool_was_killed_no_browser_of_any_kind_is_left(
+    fault_models: Path, tmp_path: Path
+) -> None:
+    async with (
+        service(fault_models, tmp_path, CORUN_RESOURCE_POOL_MAX_CONNECTIONS="3") as (pool, address),
+        open_channel(address) as channel,
+    ):
+        stub = ResourcePoolServiceStub(channel)
+        for engine in ENGINES:
+            await stub.Infer(infer_request(engine, model=QUICK), timeout=120)
+        busy = asyncio.ensure_future(stub.Infer(infer_request("chromium", model=ENDLESS), timeout=120))
+        await asyncio.sleep(1)
+        status = await stub.GetPoolStatus(messages.GetPoolStatusRequest())
+        assert {each.engine for each in status.connections} == set(ENGINES)
+        families = [
+            process for each in status.connections for process in processes.family(psutil.Process(each.process_id))
+        ]
+        pool.kill()
+        begin = time.monotonic()
+        _, alive = await asyncio.to_thread(psutil.wait_procs, families, timeout=GONE)
+        print(f"{len(families)} processes gone after {time.monotonic() - begin:.2f} s")
+        assert [process for process in alive if processes.is_alive(process)] == []
+        busy.cancel()
+        await asyncio.gather(busy, return_exceptions=True)
+    await asyncio.sleep(GONE)  # the reaper watches a little longer, then it removes the files
+    names = await asyncio.to_thread(os.listdir, tmp_path)
+    assert [name for name in names if name.startswith(("corun-", "playwright", "org.chromium"))] == []
