@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from corun.errors import BrowserLost
 from corun.resource_pool.browser.connection import Connection
-from corun.resource_pool.browser.engines import Engine
+from corun.resource_pool.browser.engines import ENGINES, Engine
 from corun.resource_pool.browser.lane import Lane
 from corun.resource_pool.browser.page_server import PageServer
 from corun.resource_pool.browser.starter import Starter
@@ -72,6 +72,7 @@ class FakeStarter(Starter):
     """
 
     def __init__(self, on_open: Callable[[FakeConnection], None] = lambda _connection: None) -> None:
+        self.engines = ENGINES
         self.made: list[FakeConnection] = []
         self.on_open = on_open
         self._fake_numbers = itertools.count(1)
