@@ -25,7 +25,7 @@ WASM = core_pb2.PLATFORM_WASM
 
 def infer(name: str) -> messages.InferRequest:
     tensor = core_pb2.Tensor(name="x", data_type=core_pb2.DATA_TYPE_FLOAT32, shape=[1, 4], content=bytes(16))
-    return messages.InferRequest(model_name=name, platform=WASM, tensors=[tensor])
+    return messages.InferRequest(model_name=name, platform=WASM, engine="chromium", tensors=[tensor])
 
 
 def profile(name: str) -> messages.ProfileModelRequest:
