@@ -73,6 +73,20 @@ class ModelRefused(CorunError):
         )
 
 
+class ModelUnreachable(CorunError):
+    """A source has the model but could not be reached: `problem` says why."""
+
+    reason = "MODEL_UNREACHABLE"
+
+    def __init__(self, model_name: str, problem: str, *, field: str = "model_name") -> None:
+        self.problem = _one_line(problem)
+        super().__init__(
+            f"model {model_name!r} could not be had: {self.problem}; try again, or bring the model yourself",
+            field=field,
+            metadata={"model_name": model_name, "problem": self.problem},
+        )
+
+
 class PlatformUnavailable(CorunError):
     """No engine on this machine offers the platform."""
 

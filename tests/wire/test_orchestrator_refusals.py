@@ -7,7 +7,7 @@ from collections.abc import AsyncIterable
 import grpc
 import pytest
 
-from corun.errors import ModelRefused, PoolFull
+from corun.errors import ModelRefused, ModelUnreachable, PoolFull
 from corun.plumbing.status import RemoteError
 from corun.v1 import core_pb2
 from corun.v1 import orchestrator_service_pb2 as orchestrator_pb2
@@ -83,6 +83,14 @@ async def test_a_model_that_the_pool_refuses_is_found_in_the_callers_workload(me
     assert (error.code, error.reason) == ("INVALID_ARGUMENT", "MODEL_REFUSED")
     assert [each.field for each in error.violations] == ["workload.models[2].model_name"]
     assert error.metadata == {"model_name": "fake-text", "problem": "external data"}
+
+
+async def test_a_model_that_the_pool_cannot_reach_is_found_in_the_callers_workload() -> None:
+    async with orchestrator_stack() as stack:
+        stack.pool.list_error = ModelUnreachable("fake-text", "the Hub does not answer", field="names[1]")
+        error = await refusal(stack, "ExecuteWithStrategy", workload("fake-audio", "fake-text"))
+    assert (error.code, error.reason) == ("UNAVAILABLE", "MODEL_UNREACHABLE")
+    assert [each.field for each in error.violations] == ["workload.models[1].model_name"]
 
 
 async def test_other_refusals_of_the_pool_pass_through() -> None:

@@ -85,7 +85,8 @@ class ResourceExhausted(CorunError):
 
 
 class Unavailable(CorunError, ConnectionError):
-    """Nothing answers, or a browser or a service was lost. It may go well the next time."""
+    """Nothing answers, a browser or a service was lost, or the source of a model is out of reach. It may go well the
+    next time."""
 
     code = "UNAVAILABLE"
 

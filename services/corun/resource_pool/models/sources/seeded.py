@@ -21,7 +21,7 @@ from corun.resource_pool.models.manifest import (
     write_manifest,
 )
 from corun.resource_pool.models.sources.packaged import TOKENIZER_WHEEL
-from corun.resource_pool.models.sources.wheels import FetchFailed, WheelStore
+from corun.resource_pool.models.sources.wheels import FetchFailed, WheelStore, WrongPackage
 
 _SEED = 2025
 _HALF = (0.5, 0.5, 0.5)
@@ -44,7 +44,7 @@ class SeededModel:
         if manifest.accepts == "text":
             try:
                 shutil.copyfile(store.files(TOKENIZER_WHEEL)[0], folder / "tokenizer.json")
-            except FetchFailed:
+            except (FetchFailed, WrongPackage):
                 source = f"{manifest.source}; no tokenizer could be fetched: raw tensors only"
                 manifest = Manifest(
                     type=manifest.type, weights_origin="SEEDED", source=source, license=manifest.license

