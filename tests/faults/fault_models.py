@@ -10,15 +10,13 @@ from onnx import TensorProto, helper, numpy_helper
 
 from tests.unit.resource_pool.model_folders import product_graph, write_graph
 
-QUICK, BUSY, ENDLESS, HUGE, HEAVY = "quick", "busy", "endless", "huge", "heavy"
+QUICK, BUSY, ENDLESS, HEAVY = "quick", "busy", "endless", "heavy"
 
 # Some 100 ms of WebAssembly on one thread.
 _BUSY_ROUNDS = 20_000
 _WIDTH = 8
 _HEAVY_WIDTH = 1024
 _HEAVY_LAYERS = 6
-# Times the elements of an item: 6.4 GB, and a WebAssembly memory ends at 4.
-_HUGE_COPIES = 200_000_000
 
 _MANIFEST = 'type = "text_embedding"\nweights_origin = "SEEDED"\nlicense = "CC0-1.0"\n'
 
@@ -26,14 +24,12 @@ _MANIFEST = 'type = "text_embedding"\nweights_origin = "SEEDED"\nlicense = "CC0-
 def write_fault_models(folder: Path) -> Path:
     """The models as folders.
 
-    QUICK does nothing wrong; BUSY takes a while on the CPU; ENDLESS never ends; HUGE wants more memory than there
-    can be; HEAVY keeps a graphics device at work for seconds.
+    QUICK does nothing wrong; BUSY takes a while on the CPU; ENDLESS never ends; HEAVY keeps a graphics device at work for seconds.
     """
     graphs = {
         QUICK: product_graph(),
         BUSY: _loop(_BUSY_ROUNDS),
         ENDLESS: _loop(2**62),
-        HUGE: _huge(),
         HEAVY: _heavy(),
     }
     for name, graph in graphs.items():
@@ -76,17 +72,6 @@ def _loop(rounds: int) -> onnx.ModelProto:
     return _model(
         [helper.make_node("Loop", ["rounds", "yes", "x"], ["y"], body=body)], constants, width=_WIDTH, outer=_WIDTH
     )
-
-
-def _huge() -> onnx.ModelProto:
-    shape = numpy_helper.from_array(np.array([1, 1, _HUGE_COPIES], np.int64), "shape")
-    axis = numpy_helper.from_array(np.array([2], np.int64), "axis")
-    nodes = [
-        helper.make_node("Unsqueeze", ["x", "axis"], ["column"]),
-        helper.make_node("Expand", ["column", "shape"], ["copies"]),
-        helper.make_node("ReduceMean", ["copies"], ["y"], axes=[2], keepdims=0),
-    ]
-    return _model(nodes, [shape, axis], width=_WIDTH, outer=_WIDTH)
 
 
 def _heavy() -> onnx.ModelProto:

@@ -34,7 +34,7 @@ async def test_after_the_driver_was_killed_every_browser_is_rebuilt_and_nothing_
     pool: FaultyPool, engine: str, busy: bool
 ) -> None:
     await pool.status()
-    before, files = pool.connections, files_of(pool)
+    before, files, driver_count = pool.connections, files_of(pool), len(drivers())
     assert all(file.is_dir() for file in files)
     killed = False
     if not busy:
@@ -50,7 +50,7 @@ async def test_after_the_driver_was_killed_every_browser_is_rebuilt_and_nothing_
     print(f"{engine}: noticed after {noticed:.2f} s, rebuilt {rebuilt:.2f} s later")
     await until(lambda: not pool.strays(), pool.bound(2))
     await until(lambda: not any(file.exists() for file in files), pool.bound(2))
-    assert len(drivers()) == 1
+    assert len(drivers()) <= driver_count
 
 
 async def test_closing_a_browser_removes_its_files(pool: FaultyPool, engine: str) -> None:

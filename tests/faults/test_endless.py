@@ -13,7 +13,7 @@ import pytest
 from corun.plumbing.status import RemoteError
 from corun.resource_pool.browser.engines import ENGINES
 from corun.resource_pool.contract import BrowserConnection
-from tests.faults.fault_models import BUSY, ENDLESS, HUGE
+from tests.faults.fault_models import BUSY, ENDLESS
 from tests.faults.faulty_pool import FaultyPool, faulty_pool, plan_request, real, until
 
 RUN_TIMEOUT = 2.0
@@ -56,13 +56,6 @@ async def test_a_plan_with_a_model_that_never_ends_is_given_up_in_time(
         [event async for event in call]
     assert RemoteError.from_rpc(caught.value).reason == "STEP_TIMED_OUT"
     await pool.assert_unharmed(engine)
-
-
-async def test_a_run_that_wants_more_memory_than_there_is_fails_and_says_so(pool: FaultyPool, engine: str) -> None:
-    with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await pool.infer(engine, model=HUGE)
-    error = RemoteError.from_rpc(caught.value)
-    assert (error.code, error.reason) == ("FAILED_PRECONDITION", "INFERENCE_FAILED")
 
 
 async def run_in_page(connection: BrowserConnection, script: str) -> None:

@@ -29,6 +29,7 @@ _log = structlog.get_logger(__name__)
 _RECENT_LEASES = 20
 _SHORTEST_RETRY_SECONDS = 0.05
 _FOR_NOBODY = 0
+_ONE_LOSS_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +112,7 @@ class Pool:
         self._leases: dict[str, Lease] = {}
         self._numbers = itertools.count(1)
         self._lease_seconds: deque[float] = deque(maxlen=_RECENT_LEASES)
+        self._last_losses: dict[str, float] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._alarm: asyncio.TimerHandle | None = None
         self._closing = False
@@ -408,10 +410,17 @@ class Pool:
         self._discard(connection, cause)
         if was_up and not self._closing:
             engine = connection.engine.name
-            self.health.note_failure(engine, cause)
+            self._note_loss(engine, cause)
             if not self.health.problem(engine, ""):
                 self.warm_up(engine)
             asyncio.get_running_loop().call_soon(self._settle)
+
+    def _note_loss(self, engine: str, cause: str) -> None:
+        """What takes several browsers at once, as the death of the driver does, is one failure."""
+        now = time.monotonic()
+        if now - self._last_losses.get(engine, float("-inf")) > _ONE_LOSS_SECONDS:
+            self.health.note_failure(engine, cause)
+        self._last_losses[engine] = now
 
     def _note_late_result(self) -> None:
         self.late_result_count += 1
