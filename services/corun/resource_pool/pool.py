@@ -229,9 +229,7 @@ class Pool:
         if waiting.future.done() or self._may_still_open():
             return
         before = len(self._queue) - 1
-        expected = expected_wait_seconds(
-            waiting_count=before, place_count=self.limits.max_connections, recent_seconds=tuple(self._lease_seconds)
-        )
+        expected = self._expected_wait_seconds(before)
         if before >= self.limits.max_queued_count or expected > self.limits.queue_timeout_seconds:
             raise self._full(0.0)
 
@@ -240,11 +238,15 @@ class Pool:
         starting = any(connection.state is ConnectionState.STARTING for connection in alive)
         return starting or len(alive) < self.limits.max_connections
 
-    def _full(self, waited_seconds: float) -> PoolFull:
-        expected = expected_wait_seconds(
-            waiting_count=len(self._queue), place_count=self.limits.max_connections,
+    def _expected_wait_seconds(self, waiting_count: int) -> float:
+        return expected_wait_seconds(
+            waiting_count=waiting_count,
+            place_count=self.limits.max_connections,
             recent_seconds=tuple(self._lease_seconds),
-        )  # fmt: skip
+        )
+
+    def _full(self, waited_seconds: float) -> PoolFull:
+        expected = self._expected_wait_seconds(len(self._queue))
         return PoolFull(
             max_connections=self.limits.max_connections,
             waited_seconds=waited_seconds,
