@@ -97,6 +97,13 @@ async def test_a_device_that_is_lost_fails_its_run_at_once_and_the_run_is_tried_
     assert losses[0] - begin < pool.bound(FAILED_AT_ONCE)
 
 
+async def until_webgpu_is(pool: FaultyPool, expected: health_pb2.HealthCheckResponse.ServingStatus) -> None:
+    """Health tells of a change as soon as whoever watches the pool has seen it."""
+    async with asyncio.timeout(1):
+        while await health_of_webgpu(pool) != expected:
+            await asyncio.sleep(0.02)
+
+
 async def health_of_webgpu(pool: FaultyPool) -> int:
     async with open_channel(pool.address) as channel:
         stub = health_pb2_grpc.HealthStub(channel)
@@ -115,7 +122,7 @@ async def test_a_platform_that_failed_several_times_is_said_to_be_degraded_until
     for name in others:
         monkeypatch.delitem(ENGINES, name)
     assert await pool.infer(engine, platform="webgpu") == engine
-    assert await health_of_webgpu(pool) == health_pb2.HealthCheckResponse.SERVING
+    await until_webgpu_is(pool, health_pb2.HealthCheckResponse.SERVING)
     for _ in range(3):
         pool.inside.pool.health.note_failure(engine, "the GPU device was lost", platform="webgpu")
     with pytest.raises(grpc.aio.AioRpcError) as caught:
@@ -130,7 +137,7 @@ async def test_a_platform_that_failed_several_times_is_said_to_be_degraded_until
         if (each.engine, each.platform) == (engine, platform_value("webgpu"))
     ]
     assert (entry.state, entry.detail) == ("degraded", "the GPU device was lost")
-    assert await health_of_webgpu(pool) == health_pb2.HealthCheckResponse.NOT_SERVING
+    await until_webgpu_is(pool, health_pb2.HealthCheckResponse.NOT_SERVING)
     await asyncio.sleep(error.retry_after_seconds + 0.1)
     assert await pool.infer(engine, platform="webgpu") == engine
-    assert await health_of_webgpu(pool) == health_pb2.HealthCheckResponse.SERVING
+    await until_webgpu_is(pool, health_pb2.HealthCheckResponse.SERVING)
