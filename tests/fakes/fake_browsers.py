@@ -18,7 +18,8 @@ from corun.resource_pool.core.placement import ConnectionNeed
 from corun.resource_pool.core.platform_health import PlatformHealth
 from corun.resource_pool.core.shared_tensors import SharedTensors
 from corun.resource_pool.core.upkeep import RecyclingRule
-from corun.resource_pool.pool import Pool, PoolLimits
+from corun.resource_pool.fleet import Fleet
+from corun.resource_pool.pool import Pool, QueueLimits
 
 STEP_TURNS = 3
 
@@ -96,20 +97,21 @@ class FakeStarter(Starter):
 def fake_pool(starter: FakeStarter, *, max_connections: int = 2, **limits: float) -> Pool:
     """A pool of such browsers."""
     feed = ChangeFeed()
-    return Pool(
+    fleet = Fleet(
         starter=starter,
-        limits=PoolLimits(
-            max_connections=max_connections,
-            queue_timeout_seconds=limits.get("queue_timeout_seconds", 5.0),
-            max_queued_count=256,
-            lease_ttl_seconds=limits.get("lease_ttl_seconds", 60.0),
-            memory_budget_mb=1e6,
-            recycling=RecyclingRule(run_count=10_000, memory_mb=1e6),
-        ),
+        max_connections=max_connections,
+        memory_budget_mb=1e6,
+        recycling=RecyclingRule(run_count=10_000, memory_mb=1e6),
         health=PlatformHealth(on_change=feed.note),
         tensors=SharedTensors(limit_bytes=1_000_000),
         feed=feed,
     )
+    queueing = QueueLimits(
+        queue_timeout_seconds=limits.get("queue_timeout_seconds", 5.0),
+        max_queued_count=256,
+        lease_ttl_seconds=limits.get("lease_ttl_seconds", 60.0),
+    )
+    return Pool(fleet=fleet, limits=queueing, feed=feed)
 
 
 def need(engine: str = "chromium", *, connection_id: str = "") -> ConnectionNeed:
@@ -119,7 +121,7 @@ def need(engine: str = "chromium", *, connection_id: str = "") -> ConnectionNeed
 
 def states(pool: Pool) -> set[ConnectionState]:
     """Of its browsers."""
-    return {each.state for each in pool.connections}
+    return {each.state for each in pool.fleet.connections}
 
 
 async def settled(pool: Pool, starter: FakeStarter) -> None:
@@ -131,5 +133,7 @@ async def settled(pool: Pool, starter: FakeStarter) -> None:
     assert pool.leases == []
     assert pool.queued_count == 0
     assert states(pool) <= {ConnectionState.READY}
-    assert len(pool.connections) <= pool.limits.max_connections
-    assert {each.connection_id for each in starter.survivors()} == {each.connection_id for each in pool.connections}
+    assert len(pool.fleet.connections) <= pool.fleet.max_connections
+    assert {each.connection_id for each in starter.survivors()} == {
+        each.connection_id for each in pool.fleet.connections
+    }

@@ -10,10 +10,10 @@ from onnx import TensorProto, helper, numpy_helper
 
 from tests.unit.resource_pool.model_folders import product_graph, write_graph
 
-QUICK, BUSY, ENDLESS, HEAVY = "quick", "busy", "endless", "heavy"
+QUICK, BUSY, SLOW, ENDLESS, HEAVY = "quick", "busy", "slow", "endless", "heavy"
 
-# Some 100 ms of WebAssembly on one thread.
-_BUSY_ROUNDS = 20_000
+# Some 30 and 150 ms of WebAssembly on one thread.
+_BUSY_ROUNDS, _SLOW_ROUNDS = 20_000, 100_000
 _WIDTH = 8
 _HEAVY_WIDTH = 1024
 _HEAVY_LAYERS = 6
@@ -24,12 +24,13 @@ _MANIFEST = 'type = "text_embedding"\nweights_origin = "SEEDED"\nlicense = "CC0-
 def write_fault_models(folder: Path) -> Path:
     """The models as folders.
 
-    QUICK does nothing wrong; BUSY takes a while on the CPU; ENDLESS never ends; HEAVY keeps a graphics device at
+    QUICK does nothing wrong; BUSY takes a while on the CPU, SLOW longer; ENDLESS never ends; HEAVY keeps a graphics device at
     work for seconds.
     """
     graphs = {
         QUICK: product_graph(),
         BUSY: _loop(_BUSY_ROUNDS),
+        SLOW: _loop(_SLOW_ROUNDS),
         ENDLESS: _loop(2**62),
         HEAVY: _heavy(),
     }

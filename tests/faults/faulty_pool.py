@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 import time
+from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -58,7 +61,7 @@ class FaultyPool:
     @property
     def connections(self) -> list[BrowserConnection]:
         """Its browsers."""
-        return self.inside.pool.connections
+        return self.inside.pool.fleet.connections
 
     async def status(self) -> messages.GetPoolStatusResponse:
         """As it says itself; notes the processes of its browsers on the way."""
@@ -162,6 +165,32 @@ async def faulty_pool(models: Path, **settings: object) -> AsyncIterator[FaultyP
     given = Settings.model_validate({"max_connections": 2, "core_count": 2, "models_folder": models, **settings})
     async with build(given) as service, server.serving([service]), open_channel(server.address) as channel:
         yield FaultyPool(ResourcePoolServiceStub(channel), service.servicer, server.address)
+
+
+@asynccontextmanager
+async def pool_process(models: Path, temporary: Path, **settings: str) -> AsyncIterator[tuple[Process, str]]:
+    """The pool as a process of its own, with a temporary folder of its own: the process and its address."""
+    environment = os.environ | {
+        "TMPDIR": str(temporary),
+        "CORUN_RESOURCE_POOL_PORT": "0",
+        "CORUN_RESOURCE_POOL_PROBE_AT_START": "false",
+        "CORUN_RESOURCE_POOL_MODELS_FOLDER": str(models),
+        "CORUN_RESOURCE_POOL_CORE_COUNT": "2",
+        **settings,
+    }
+    child = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "corun.resource_pool", env=environment, stdout=PIPE, stderr=asyncio.subprocess.DEVNULL
+    )
+    try:
+        assert child.stdout is not None
+        async with asyncio.timeout(60):
+            while not (line := (await child.stdout.readline()).decode()).startswith("resource_pool listening on "):
+                assert line
+        yield child, line.split()[-1]
+    finally:
+        if child.returncode is None:
+            child.kill()
+        await child.wait()
 
 
 def real(connection: BrowserConnection) -> Connection:

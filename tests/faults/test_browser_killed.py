@@ -34,7 +34,7 @@ async def running_plan(pool: FaultyPool, engine: str, *, iterations: int) -> tup
             connection_id = event.leased.connection_id
         if event.WhichOneof("event") == "run_finished":
             break
-    return call, pool.inside.pool.connection(connection_id)
+    return call, pool.inside.pool.fleet.connection(connection_id)
 
 
 async def gone(pool: FaultyPool, victim: BrowserConnection, *, within_seconds: float) -> float:
@@ -45,7 +45,7 @@ async def gone(pool: FaultyPool, victim: BrowserConnection, *, within_seconds: f
 async def assert_one_retry(
     pool: FaultyPool, engine: str, harm: Callable[[BrowserConnection], None], *, noticed: float, retries: set[int]
 ) -> None:
-    lost_before = pool.inside.pool.lost_count
+    lost_before = pool.inside.pool.fleet.lost_count
     call, victim = await running_plan(pool, engine, iterations=30)
     (other,) = [each for each in pool.connections if each is not victim]
     await pool.status()
@@ -59,7 +59,7 @@ async def assert_one_retry(
     assert kinds.count("retried") == rest[-1].measured.retry_count
     assert rest[-1].measured.retry_count in retries
     assert {run.engine for run in rest[-1].measured.runs} == {engine}
-    assert pool.inside.pool.lost_count == lost_before + 1
+    assert pool.inside.pool.fleet.lost_count == lost_before + 1
     assert other in pool.connections
 
 

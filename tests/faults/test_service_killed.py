@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sys
 import time
-from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import psutil
@@ -18,43 +14,17 @@ from corun.resource_pool.browser import processes
 from corun.v1 import resource_pool_service_pb2 as messages
 from corun.v1.resource_pool_service_pb2_grpc import ResourcePoolServiceStub
 from tests.faults.fault_models import ENDLESS, QUICK
-from tests.faults.faulty_pool import infer_request
+from tests.faults.faulty_pool import infer_request, pool_process
 
 ENGINES = ("chromium", "chromium-shell", "firefox")
 GONE = 3.0
-
-
-@asynccontextmanager
-async def service(models: Path, temporary: Path, **settings: str) -> AsyncIterator[tuple[Process, str]]:
-    """The pool as a process of its own, with a temporary folder of its own: the process and its address."""
-    environment = os.environ | {
-        "TMPDIR": str(temporary),
-        "CORUN_RESOURCE_POOL_PORT": "0",
-        "CORUN_RESOURCE_POOL_PROBE_AT_START": "false",
-        "CORUN_RESOURCE_POOL_MODELS_FOLDER": str(models),
-        "CORUN_RESOURCE_POOL_CORE_COUNT": "2",
-        **settings,
-    }
-    child = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "corun.resource_pool", env=environment, stdout=PIPE, stderr=asyncio.subprocess.DEVNULL
-    )
-    try:
-        assert child.stdout is not None
-        async with asyncio.timeout(60):
-            while not (line := (await child.stdout.readline()).decode()).startswith("resource_pool listening on "):
-                assert line
-        yield child, line.split()[-1]
-    finally:
-        if child.returncode is None:
-            child.kill()
-        await child.wait()
 
 
 async def test_three_seconds_after_the_pool_was_killed_no_browser_of_any_kind_is_left(
     fault_models: Path, tmp_path: Path
 ) -> None:
     async with (
-        service(fault_models, tmp_path, CORUN_RESOURCE_POOL_MAX_CONNECTIONS="3") as (pool, address),
+        pool_process(fault_models, tmp_path, CORUN_RESOURCE_POOL_MAX_CONNECTIONS="3") as (pool, address),
         open_channel(address) as channel,
     ):
         stub = ResourcePoolServiceStub(channel)

@@ -20,11 +20,12 @@ from corun.resource_pool.contract import BrowserStarter
 from corun.resource_pool.core.platform_health import PlatformHealth
 from corun.resource_pool.core.shared_tensors import SharedTensors
 from corun.resource_pool.core.upkeep import RecyclingRule
+from corun.resource_pool.fleet import Fleet
 from corun.resource_pool.health import parts_of
 from corun.resource_pool.inference import Inference
 from corun.resource_pool.models import ModelCatalog
 from corun.resource_pool.models.platform_files import PlatformFiles
-from corun.resource_pool.pool import Pool, PoolLimits
+from corun.resource_pool.pool import Pool, QueueLimits
 from corun.resource_pool.preparation import Preparation, StepLimits
 from corun.resource_pool.servicer import ResourcePoolServicer
 from corun.resource_pool.sharing import Sharing
@@ -50,16 +51,20 @@ async def build(settings: Settings, *, make_starter: Callable[..., BrowserStarte
         stack.push_async_callback(deny_proxy.close)
         await deny_proxy.start()
         feed = ChangeFeed()
-        pool = Pool(
+        fleet = Fleet(
             starter=make_starter(driver=driver, pages=pages, deny_proxy=deny_proxy, pool_id=pool_id),
-            limits=_pool_limits(settings),
+            max_connections=settings.max_connections,
+            memory_budget_mb=settings.memory_budget_mb,
+            recycling=RecyclingRule(settings.recycle_after_runs, settings.recycle_above_mb),
             health=PlatformHealth(on_change=feed.note),
             tensors=SharedTensors(limit_bytes=int(settings.shared_tensor_limit_mb * 1e6)),
             feed=feed,
         )
+        limits = QueueLimits(settings.queue_timeout_seconds, settings.max_queued_count, settings.lease_ttl_seconds)
+        pool = Pool(fleet=fleet, limits=limits, feed=feed)
         stack.push_async_callback(pool.close)
         for engine in settings.prewarmed_engines:
-            pool.warm_up(engine)
+            fleet.warm_up(engine)
         catalog = ModelCatalog(models_folder=settings.models_folder, cache_folder=settings.cache_folder)
         stack.callback(catalog.close)
         servicer = _servicer(settings, catalog, pool, pages, deny_proxy)
@@ -74,17 +79,6 @@ async def _ended(task: asyncio.Task[list[EngineCapability]]) -> None:
     await asyncio.gather(task, return_exceptions=True)
 
 
-def _pool_limits(settings: Settings) -> PoolLimits:
-    return PoolLimits(
-        max_connections=settings.max_connections,
-        queue_timeout_seconds=settings.queue_timeout_seconds,
-        max_queued_count=settings.max_queued_count,
-        lease_ttl_seconds=settings.lease_ttl_seconds,
-        memory_budget_mb=settings.memory_budget_mb,
-        recycling=RecyclingRule(settings.recycle_after_runs, settings.recycle_above_mb),
-    )
-
-
 def _servicer(
     settings: Settings, catalog: ModelCatalog, pool: Pool, pages: PageServer, deny_proxy: DenyProxy
 ) -> ResourcePoolServicer:
@@ -94,13 +88,13 @@ def _servicer(
         run_seconds=settings.run_timeout_seconds,
         transfer_seconds=settings.transfer_timeout_seconds,
     )
-    preparation = Preparation(pages, PlatformFiles(settings.cache_folder / "webgpu"), pool.health, limits)
+    preparation = Preparation(pages, PlatformFiles(settings.cache_folder / "webgpu"), pool.fleet.health, limits)
     capabilities = Capabilities(pool=pool, pages=pages, folder=settings.cache_folder)
     sharing = Sharing(
         pool=pool,
         preparation=preparation,
         capabilities=capabilities,
-        tensors=pool.tensors,
+        tensors=pool.fleet.tensors,
         lane_width=settings.core_count,
         transfer_seconds=settings.transfer_timeout_seconds,
     )

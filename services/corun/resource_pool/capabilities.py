@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from onnx import TensorProto, helper
 
-from corun.errors import BrowserLost, CorunError, PlatformUnavailable
+from corun.errors import BrowserLost, CorunError, PlatformUnavailable, PoolFull
 from corun.resource_pool.browser.engines import Engine
 from corun.resource_pool.browser.lane import Lane, LaneFailed
 from corun.resource_pool.browser.page_server import PageServer
@@ -54,7 +55,7 @@ class Capabilities:
         self._pages = pages
         self._folder = folder
         self._found: dict[str, EngineCapability] = {}
-        self._lock = asyncio.Lock()
+        self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     @property
     def probed(self) -> list[EngineCapability]:
@@ -72,8 +73,8 @@ class Capabilities:
         if refresh:
             self._found.clear()
         tried = []
-        for name in candidates(preferred, tuple(self._pool.engines)):
-            found = await self._engine(self._pool.engines[name])
+        for name in candidates(preferred, tuple(self._pool.fleet.engines)):
+            found = await self._engine_now(self._pool.fleet.engines[name])
             tried.append(found)
             if any(each.platform == platform and each.supported for each in found.platforms):
                 break
@@ -84,15 +85,16 @@ class Capabilities:
 
         Raises:
             PlatformUnavailable: none can; the message says why and what there is.
+            PoolFull: an engine that was never tried cannot be tried now.
         """
         offers: list[Offer] = []
-        for name in candidates(preferred, tuple(self._pool.engines)):
-            offers.append(Offer(name, await self._problem(self._pool.engines[name], platform)))
+        for name in candidates(preferred, tuple(self._pool.fleet.engines)):
+            offers.append(Offer(name, await self._problem(self._pool.fleet.engines[name], platform)))
             choice = choose_engine(preferred, offers, model_type=model_type)
             if choice is not None:
                 return choice
         details = "; ".join(dict.fromkeys(offer.problem for offer in offers))
-        waits = [self._pool.health.retry_after_seconds(name, platform) for name in self._pool.engines]
+        waits = [self._pool.fleet.health.retry_after_seconds(name, platform) for name in self._pool.fleet.engines]
         retry = min((each for each in waits if each), default=None)
         raise PlatformUnavailable(platform, self._offered(), details, retry_after_seconds=retry)
 
@@ -106,11 +108,18 @@ class Capabilities:
         supported = next(each for each in found.platforms if each.platform == platform)
         if not supported.supported:
             return f"{engine.name}: {supported.detail}"
-        return self._pool.health.problem(engine.name, platform)
+        return self._pool.fleet.health.problem(engine.name, platform)
+
+    async def _engine_now(self, engine: Engine) -> EngineCapability:
+        """What can be said of an engine at once, if only that there is no place to try it."""
+        try:
+            return await self._engine(engine)
+        except PoolFull as error:
+            return EngineCapability(engine.name, "", False, False, f"{engine.name} could not be tried: {error}", ())
 
     async def _engine(self, engine: Engine) -> EngineCapability:
         """What is known of an engine. One that could not be started is tried again at the next question."""
-        async with self._lock:
+        async with self._locks[engine.name]:
             known = self._found.get(engine.name)
             if known is None or not known.available:
                 known = self._found[engine.name] = await self._probe_engine(engine)
@@ -132,6 +141,8 @@ class Capabilities:
                 platforms.append(found)
             except LaneFailed as error:
                 platforms.append(PlatformCapability(platform, False, detail=str(error)))
+            except PoolFull:
+                raise
             except CorunError as error:
                 return EngineCapability(engine.name, version, False, sandboxed, f"{engine.name}: {error}", ())
         return EngineCapability(engine.name, version, True, sandboxed, "", tuple(platforms))
@@ -145,7 +156,9 @@ class Capabilities:
     async def _probe_platform(self, engine: Engine, platform: str) -> tuple[PlatformCapability, str]:
         path, digest = await asyncio.to_thread(_write_probe, self._folder)
         need = ConnectionNeed(engine.name, platform, ())
-        async with self._pool.lease((need,), purpose=f"a probe of {platform}", exclusive=False) as lease:
+        async with self._pool.lease(
+            (need,), purpose=f"a probe of {platform}", exclusive=False, patience_seconds=_PROBE_SECONDS
+        ) as lease:
             (connection,) = lease.connections
             lease.renew(_PROBE_SECONDS)
             lane = await connection.open_lane(platform=platform, width=1)

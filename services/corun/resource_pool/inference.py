@@ -183,7 +183,7 @@ class Inference:
     async def _choice(self, order: InferOrder, anchor: SharedTensor | None) -> EngineChoice:
         if anchor is None:
             return await self.capabilities.engine_for(order.platform, preferred=order.preferred_engine)
-        return EngineChoice(self.pool.connection(anchor.connection_id).engine.name)
+        return EngineChoice(self.pool.fleet.connection(anchor.connection_id).engine.name)
 
     def _entry(self, order: InferOrder, at: LeasedLane, kept: KeptTensor) -> SharedTensor:
         return SharedTensor(
@@ -204,7 +204,7 @@ class Inference:
         The lane goes as a whole: releasing the session alone would not shrink its memory.
         """
         count = 0
-        for connection in self.pool.connections:
+        for connection in self.pool.fleet.connections:
             need = ConnectionNeed(connection.engine.name, "", (), connection_id=connection.connection_id)
             try:
                 async with self.pool.lease((need,), purpose=f"unloading {model_name}", exclusive=False):

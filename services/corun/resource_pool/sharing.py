@@ -169,6 +169,6 @@ class Sharing:
 
     def _lane_of(self, tensor: SharedTensor) -> Lane:
         try:
-            return self.pool.connection(tensor.connection_id).lanes[tensor.lane_id]
+            return self.pool.fleet.connection(tensor.connection_id).lanes[tensor.lane_id]
         except (BrowserLost, KeyError) as error:
             raise TensorLost(tensor.name, "its lane is gone") from error

@@ -32,7 +32,7 @@ class PoolStatus:
 
     async def weighed(self) -> messages.GetPoolStatusResponse:
         """The pool with the sizes of its browsers, which take the kernel a while to find out."""
-        for connection in self.pool.connections:
+        for connection in self.pool.fleet.connections:
             await connection.weigh()
         return self.now()
 
@@ -40,21 +40,21 @@ class PoolStatus:
         """The pool, with sizes as they were last known."""
         blocked = [*self.pages.blocked, *self.deny_proxy.blocked][-_BLOCKED_TOLD:]
         return messages.GetPoolStatusResponse(
-            connections=[_connection(each) for each in self.pool.connections],
-            max_connections=self.pool.limits.max_connections,
+            connections=[_connection(each) for each in self.pool.fleet.connections],
+            max_connections=self.pool.fleet.max_connections,
             queued_count=self.pool.queued_count,
-            lost_count=self.pool.lost_count,
+            lost_count=self.pool.fleet.lost_count,
             leases=[_lease(each) for each in self.pool.leases],
             platforms=[
                 self._platform(engine, platform) for engine in self.capabilities.probed for platform in engine.platforms
             ],
             blocked_count=self.pages.blocked_count + self.deny_proxy.blocked_count,
             blocked=blocked,
-            late_result_count=self.pool.late_result_count,
-            tensor_count=len(self.pool.tensors.all()),
-            tensor_bytes=self.pool.tensors.total_bytes,
+            late_result_count=self.pool.fleet.late_result_count,
+            tensor_count=len(self.pool.fleet.tensors.all()),
+            tensor_bytes=self.pool.fleet.tensors.total_bytes,
             warnings=self._warnings(),
-            recycled_count=self.pool.recycled_count,
+            recycled_count=self.pool.fleet.recycled_count,
         )
 
     async def changes(self) -> AsyncGenerator[messages.WatchPoolResponse, None]:
@@ -68,7 +68,7 @@ class PoolStatus:
         """ready, degraded or unavailable."""
         if not platform.supported:
             return "unavailable"
-        return "degraded" if self.pool.health.worst(engine.engine, platform.platform) is not None else "ready"
+        return "degraded" if self.pool.fleet.health.worst(engine.engine, platform.platform) is not None else "ready"
 
     def _platform(self, engine: EngineCapability, platform: PlatformCapability) -> messages.PlatformHealth:
         health = messages.PlatformHealth(
@@ -77,14 +77,14 @@ class PoolStatus:
             state=self.platform_state(engine, platform),
             detail=platform.detail,
         )
-        breaker = self.pool.health.worst(engine.engine, platform.platform)
+        breaker = self.pool.fleet.health.worst(engine.engine, platform.platform)
         if breaker is not None:
             health.detail = breaker.cause
             health.retry_time.CopyFrom(_timestamp(breaker.retry_at))
         return health
 
     def _warnings(self) -> list[str]:
-        running = {connection.engine.name: connection.engine for connection in self.pool.connections}
+        running = {connection.engine.name: connection.engine for connection in self.pool.fleet.connections}
         return [
             f"the sandbox of {name} itself is off (it cannot run as root, or the system forbids user namespaces)"
             for name, engine in sorted(running.items())

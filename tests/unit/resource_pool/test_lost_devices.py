@@ -24,7 +24,7 @@ async def test_a_crash_that_takes_several_lanes_counts_once_and_a_closed_socket_
 ) -> None:
     pool = fake_pool(FakeStarter())
     limits = StepLimits(open_seconds=1, load_seconds=1, run_seconds=1, transfer_seconds=1)
-    preparation = Preparation(PageServer(), PlatformFiles(tmp_path), pool.health, limits)
+    preparation = Preparation(PageServer(), PlatformFiles(tmp_path), pool.fleet.health, limits)
     async with pool.lease((need(),), purpose="a test", exclusive=False) as lease:
         (connection,) = lease.connections
         assert isinstance(connection, FakeConnection)
@@ -37,6 +37,6 @@ async def test_a_crash_that_takes_several_lanes_counts_once_and_a_closed_socket_
             with pytest.raises(BrowserLost):
                 await preparation.run(LeasedLane(lease, connection, lane), "model")
     await pool.close()
-    breaker = pool.health._breakers.get((connection.engine.name, "webgpu"))
+    breaker = pool.fleet.health._breakers.get((connection.engine.name, "webgpu"))
     assert (breaker.failure_count if breaker else 0) == int(device)
-    assert not pool.health.problem(connection.engine.name, "webgpu")
+    assert not pool.fleet.health.problem(connection.engine.name, "webgpu")

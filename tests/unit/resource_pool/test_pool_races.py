@@ -183,8 +183,8 @@ async def test_a_holder_that_makes_no_progress_loses_its_browser_to_a_new_one() 
         await hold(pool)
         lease = await lose_by_doing_nothing(pool)
         assert lease.connections[0].state is ConnectionState.CLOSED
-        assert pool.lost_count == 0  # the browser was not to blame
-        assert not pool.health.problem("chromium", "wasm")
+        assert pool.fleet.lost_count == 0  # the browser was not to blame
+        assert not pool.fleet.health.problem("chromium", "wasm")
 
 
 async def lose_by_doing_nothing(pool: Pool) -> Lease:
@@ -210,11 +210,11 @@ async def test_a_tensor_is_lost_in_the_moment_in_which_its_lane_is_though_nobody
     async with pool_of() as (pool, starter):
         async with pool.lease(ONE, purpose="sharing", exclusive=False):
             lane = starter.made[0].add_lane(tensor="weights")
-            pool.tensors.add(shared_tensor("weights", lane.lane_id))
+            pool.fleet.tensors.add(shared_tensor("weights", lane.lane_id))
         (starter.made[0] if whole_browser else lane).lose("the test took it away")
-        assert pool.tensors.all() == []
+        assert pool.fleet.tensors.all() == []
         with pytest.raises(TensorLost, match="the test took it away"):
-            pool.tensors.get("weights")
+            pool.fleet.tensors.get("weights")
         assert starter.made[0].view().lanes == ()
         await turns(MOST_TURNS)
         ended = [argument for script, argument in starter.made[0].page_calls if "closeLane" in script]
