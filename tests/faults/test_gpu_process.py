@@ -125,8 +125,8 @@ async def test_a_platform_that_failed_several_times_is_said_to_be_degraded_until
         monkeypatch.delitem(ENGINES, name)
     assert await pool.infer(engine, platform="webgpu") == engine
     await until_webgpu_is(pool, health_pb2.HealthCheckResponse.SERVING)
-    for _ in range(3):
-        pool.inside.pool.fleet.health.note_failure(engine, "the GPU device was lost", platform="webgpu")
+    for each in [found.engine for found in pool.inside.capabilities.probed] * 3:
+        pool.inside.pool.fleet.health.note_failure(each, "the GPU device was lost", platform="webgpu")
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await pool.infer(engine, platform="webgpu")
     error = RemoteError.from_rpc(caught.value)

@@ -123,6 +123,7 @@ class Capabilities:
             known = self._found.get(engine.name)
             if known is None or not known.available:
                 known = self._found[engine.name] = await self._probe_engine(engine)
+                self._pool.feed.note(f"{engine.name} was tried")
             return known
 
     async def _probe_engine(self, engine: Engine) -> EngineCapability:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Coroutine, Mapping
+from functools import partial
 
 import structlog
 
@@ -99,10 +100,15 @@ class Fleet:
             connection.check_alive()
 
     def warm_up(self, engine: str) -> None:
-        """Starts a browser that nobody has asked for yet, if there is room for one."""
+        """Starts a browser that nobody has asked for yet, if there is room for one; again while that may help."""
         alive = sum(connection.state in ALIVE for connection in self.connections)
         if alive < self.max_connections and not self._closing:
-            self.open(engine, failed=lambda _problem: None)
+            self.open(engine, failed=partial(self._warm_up_again, engine))
+
+    def _warm_up_again(self, engine: str, problem: CorunError) -> None:
+        """It may have been unlucky, as when the driver died under it; an engine that always fails is left alone."""
+        if not isinstance(problem, PlatformUnavailable) and not self.health.problem(engine, ""):
+            self.warm_up(engine)
 
     def open(self, engine: str, *, failed: Failed, replaces: str = "") -> None:
         """Starts a browser, in the place of another one if that is given; tells `failed` if it does not start."""

@@ -12,7 +12,8 @@ from corun.resource_pool.status import PoolStatus
 def parts_of(status: PoolStatus) -> Callable[[], AsyncIterator[Mapping[str, bool]]]:
     """What a server asks for the health of the pool's parts: the state at once, then after every change.
 
-    A platform serves while at least one engine that was tried has it in order; before it was tried nothing is said.
+    A platform serves while at least one engine that was tried has it in order. Nothing is said of one that no engine
+    was tried for, until all were tried in vain.
     """
 
     async def parts() -> AsyncGenerator[Mapping[str, bool], None]:
@@ -24,12 +25,17 @@ def parts_of(status: PoolStatus) -> Callable[[], AsyncIterator[Mapping[str, bool
 
 
 def _health(status: PoolStatus) -> dict[str, bool]:
-    tried = [(engine, each) for engine in status.capabilities.probed for each in engine.platforms]
+    probed = status.capabilities.probed
+    tried = [(engine, each) for engine in probed for each in engine.platforms]
+    told = {each.platform for _, each in tried}
+    if len(probed) == len(status.pool.fleet.engines):
+        told = set(PLATFORMS)
     found = {
         name: any(status.platform_state(engine, each) == "ready" for engine, each in tried if each.platform == name)
         for name in PLATFORMS
-        if any(each.platform == name for _, each in tried)
+        if name in told
     }
-    if status.capabilities.probed:
-        found["sandbox"] = all(engine.sandboxed for engine in status.capabilities.probed if engine.available)
+    available = [engine for engine in probed if engine.available]
+    if available:
+        found["sandbox"] = all(engine.sandboxed for engine in available)
     return found

@@ -159,6 +159,26 @@ async def test_a_browser_that_does_not_start_answers_the_one_who_asked_and_takes
         await hold(pool)
 
 
+@pytest.mark.parametrize(("failures", "rebuilt"), [(1, True), (100, False)])
+async def test_a_replacement_that_does_not_start_is_tried_again_but_not_for_ever(failures: int, rebuilt: bool) -> None:
+    starts: list[FakeConnection] = []
+
+    def on_open(connection: FakeConnection) -> None:
+        starts.append(connection)
+        if 1 < len(starts) <= 1 + failures:
+            raise BrowserLost("the driver died under it")
+
+    starter = FakeStarter(on_open)
+    pool = fake_pool(starter, max_connections=2)
+    await hold(pool)
+    starts[0].lose("the driver died")
+    await turns(MOST_TURNS * 3)
+    assert {each.state for each in pool.fleet.connections} == ({ConnectionState.READY} if rebuilt else set())
+    assert 1 < len(starts) <= 4
+    await pool.close()
+    assert starter.survivors() == []
+
+
 async def test_a_request_whose_deadline_passed_is_never_granted_whatever_becomes_free() -> None:
     async with pool_of() as (pool, _):
         async with pool.lease(BOTH, purpose="everything", exclusive=False) as held:
