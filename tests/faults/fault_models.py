@@ -24,8 +24,8 @@ _MANIFEST = 'type = "text_embedding"\nweights_origin = "SEEDED"\nlicense = "CC0-
 def write_fault_models(folder: Path) -> Path:
     """The models as folders.
 
-    QUICK does nothing wrong; BUSY takes a while on the CPU, SLOW longer; ENDLESS never ends; HEAVY keeps a graphics device at
-    work for seconds.
+    QUICK does nothing wrong; BUSY takes a while on the CPU, SLOW longer; ENDLESS never ends; HEAVY keeps a
+    graphics device at work for seconds.
     """
     graphs = {
         QUICK: product_graph(),

@@ -33,7 +33,7 @@ async def share(pool: FaultyPool, engine: str, name: str) -> BrowserConnection:
         tensor=from_array(name, VALUES), producer_model=QUICK, storage_type="cpu", owner="test", engine=engine
     )
     shared = await pool.stub.ShareTensor(request, timeout=60)
-    return pool.inside.pool.connection(shared.tensor.connection_id)
+    return pool.inside.pool.fleet.connection(shared.tensor.connection_id)
 
 
 async def share_apart(pool: FaultyPool, engine: str) -> BrowserConnection:
