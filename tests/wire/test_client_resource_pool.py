@@ -122,7 +122,7 @@ async def test_closing_frees_what_was_shared_and_nothing_else() -> None:
         integration._connected().share_tensor("theirs", values, producer_model="m", owner="somebody")
 
     await with_integration(work, pool=pool)
-    assert list(pool.fleet.tensors.entries) == ["theirs"]
+    assert list(pool.tensors.entries) == ["theirs"]
 
 
 async def test_preferences_by_type_and_the_models_own_engine_reach_the_pool() -> None:

@@ -27,7 +27,7 @@ def full(retry_after_seconds: float) -> CorunError:
 
 def add_firefox(stack: OrchestratorStack) -> None:
     wasm = pool_pb2.PlatformCapability(platform=core_pb2.PLATFORM_WASM, supported=True)
-    stack.pool.fleet.engines.append(pool_pb2.EngineCapability(engine="firefox", available=True, platforms=[wasm]))
+    stack.pool.engines.append(pool_pb2.EngineCapability(engine="firefox", available=True, platforms=[wasm]))
 
 
 async def execute(
