@@ -27,10 +27,19 @@ BY_HAND = "by-hand"
 
 
 class BenchPages(PageServer):
-    """Lets the pages that are written by hand evaluate: the runtime wants that for WebNN."""
+    """Lets the pages that are written by hand evaluate: the runtime wants that for WebNN.
+
+    Attributes:
+        fetched_count: How often a model's file was fetched.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fetched_count = 0
 
     async def _add_headers(self, request: web.Request, response: web.StreamResponse) -> None:
         await super()._add_headers(request, response)
+        self.fetched_count += "/models/" in request.path
         if request.query_string == BY_HAND:
             policy = response.headers["Content-Security-Policy"]
             response.headers["Content-Security-Policy"] = policy.replace("script-src", "script-src 'unsafe-eval'")
@@ -41,7 +50,7 @@ class Bench:
     """A connection as it is in a pool, the server of its page, and what starts more of them."""
 
     connection: Connection
-    pages: PageServer
+    pages: BenchPages
     driver: Driver
 
     async def page(self) -> Page:
