@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -74,7 +75,7 @@ async def opened(engine: Engine) -> AsyncIterator[Bench]:
         await pages.start()
         stack.push_async_callback(deny_proxy.close)
         await deny_proxy.start()
-        starter = Starter(driver=driver, pages=pages, deny_proxy=deny_proxy, pool_id="bench")
+        starter = Starter(driver=driver, pages=pages, deny_proxy=deny_proxy, pool_id=secrets.token_hex(6))
         connection = starter.connection(engine)
         stack.push_async_callback(connection.close)
         await starter.open(connection)
