@@ -6,13 +6,14 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 MODELS := bert-base-uncased:4,vit-base-patch16-224:1,whisper-tiny:1
 
-.PHONY: help setup engines models demo test check bench format clean
+.PHONY: help setup engines models demo test check bench soak format clean
 
 help:
 	@echo "make demo    run three models together in a browser, prediction beside measurement"
 	@echo "make test    all tests, with real browsers"
 	@echo "make check   linters and types"
 	@echo "make bench   measured speed, as ratios"
+	@echo "make soak    thousands of runs, after which nothing may have grown"
 
 demo: setup engines models
 	$(BIN)/corun run --models $(MODELS) --platform wasm
@@ -31,6 +32,9 @@ check: setup
 
 bench: setup models
 	$(BIN)/python -m tests.bench
+
+soak: setup engines models
+	$(BIN)/python -m tests.bench.soak
 
 format: setup
 	$(BIN)/ruff check --fix --exit-zero .

@@ -8,21 +8,17 @@ from __future__ import annotations
 
 import statistics
 import time
-import uuid
-from contextlib import AsyncExitStack
 
 import numpy as np
 
 from corun.plumbing.settings import cache_folder
 from corun.resource_pool.browser.connection import Connection
-from corun.resource_pool.browser.deny_proxy import DenyProxy
-from corun.resource_pool.browser.driver import Driver
-from corun.resource_pool.browser.engines import ENGINES
+from corun.resource_pool.browser.engines import CHROMIUM
 from corun.resource_pool.browser.frames import Array
 from corun.resource_pool.browser.lane import Lane
 from corun.resource_pool.browser.page_server import PageServer
-from corun.resource_pool.browser.starter import Starter
 from corun.resource_pool.models import Model, ModelCatalog
+from tests.bench.browsers import opened
 from tests.bench.report import show
 
 WIDTH = 2
@@ -89,15 +85,5 @@ async def compare(model: Model, platform: str, connection: Connection, pages: Pa
 async def bench() -> dict[str, float]:
     """By platform, the time with the encoder's output kept on the device to that with it read back."""
     model = ModelCatalog(models_folder=None, cache_folder=cache_folder()).resolve("moonshine-tiny")
-    async with AsyncExitStack() as stack:
-        driver, pages, deny_proxy = Driver(), PageServer(), DenyProxy()
-        stack.push_async_callback(driver.close)
-        await pages.start()
-        stack.push_async_callback(pages.close)
-        await deny_proxy.start()
-        stack.push_async_callback(deny_proxy.close)
-        starter = Starter(driver=driver, pages=pages, deny_proxy=deny_proxy, pool_id=uuid.uuid4().hex)
-        connection = starter.connection(ENGINES["chromium"])
-        stack.push_async_callback(connection.close)
-        await starter.open(connection)
-        return {platform: await compare(model, platform, connection, pages) for platform in ROUNDS}
+    async with opened(CHROMIUM) as browser:
+        return {platform: await compare(model, platform, browser.connection, browser.pages) for platform in ROUNDS}

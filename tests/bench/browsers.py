@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -27,10 +28,19 @@ BY_HAND = "by-hand"
 
 
 class BenchPages(PageServer):
-    """Lets the pages that are written by hand evaluate: the runtime wants that for WebNN."""
+    """Lets the pages that are written by hand evaluate: the runtime wants that for WebNN.
+
+    Attributes:
+        fetched_count: How often a model's file was fetched.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fetched_count = 0
 
     async def _add_headers(self, request: web.Request, response: web.StreamResponse) -> None:
         await super()._add_headers(request, response)
+        self.fetched_count += "/models/" in request.path
         if request.query_string == BY_HAND:
             policy = response.headers["Content-Security-Policy"]
             response.headers["Content-Security-Policy"] = policy.replace("script-src", "script-src 'unsafe-eval'")
@@ -41,7 +51,7 @@ class Bench:
     """A connection as it is in a pool, the server of its page, and what starts more of them."""
 
     connection: Connection
-    pages: PageServer
+    pages: BenchPages
     driver: Driver
 
     async def page(self) -> Page:
@@ -65,7 +75,7 @@ async def opened(engine: Engine) -> AsyncIterator[Bench]:
         await pages.start()
         stack.push_async_callback(deny_proxy.close)
         await deny_proxy.start()
-        starter = Starter(driver=driver, pages=pages, deny_proxy=deny_proxy, pool_id="bench")
+        starter = Starter(driver=driver, pages=pages, deny_proxy=deny_proxy, pool_id=secrets.token_hex(6))
         connection = starter.connection(engine)
         stack.push_async_callback(connection.close)
         await starter.open(connection)
