@@ -19,7 +19,8 @@ demo: setup engines models
 	$(BIN)/corun run --models $(MODELS) --platform wasm
 
 test: setup engines models
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses auto tests/unit tests/wire
+	$(BIN)/pytest --ignore tests/unit --ignore tests/wire
 
 check: setup
 	$(BIN)/ruff format --check .
