@@ -21,6 +21,8 @@ from corun.resource_pool.core.upkeep import RecyclingRule, evictions
 _log = structlog.get_logger(__name__)
 
 _ONE_LOSS_SECONDS = 1.0
+# Weighing a browser takes the kernel some 30 ms.
+_WEIGHING_PAUSE_SECONDS = 10.0
 
 Failed = Callable[[CorunError], None]
 
@@ -61,6 +63,7 @@ class Fleet:
         self._feed = feed
         self._connections: dict[str, BrowserConnection] = {}
         self._last_losses: dict[str, float] = {}
+        self._next_weighings: dict[str, float] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing = False
 
@@ -161,6 +164,18 @@ class Fleet:
             self.replace(connection, "it was recycled" if worn else "it is suspect")
         else:
             connection.become(ConnectionState.READY)
+            self._weigh_now_and_then(connection)
+
+    def _weigh_now_and_then(self, connection: BrowserConnection) -> None:
+        if connection.last_used >= self._next_weighings.get(connection.connection_id, 0.0):
+            self._next_weighings[connection.connection_id] = connection.last_used + _WEIGHING_PAUSE_SECONDS
+            self.spawn(self._weigh(connection))
+
+    async def _weigh(self, connection: BrowserConnection) -> None:
+        """Its size decides about recycling it and about the budget, and plans and runs change it."""
+        await connection.weigh()
+        self.keep_to_budget()
+        self.on_change()
 
     def keep_to_budget(self) -> None:
         """Ends idle browsers while all together are too large."""
@@ -202,6 +217,7 @@ class Fleet:
         """Gives the place to another browser at once; ending this one's processes may take its time."""
         if self._connections.pop(connection.connection_id, None) is None:
             return None
+        self._next_weighings.pop(connection.connection_id, None)
         connection.become(ConnectionState.CLOSED)
         connection.retire(cause)
         self._feed.note(f"{connection.connection_id} is closed: {cause}")

@@ -12,7 +12,7 @@ from corun.resource_pool.browser.frames import Frame
 from corun.resource_pool.browser.page_server import PageServer
 from corun.resource_pool.models.platform_files import PlatformFiles
 from corun.resource_pool.preparation import LeasedLane, Preparation, StepLimits
-from tests.fakes.fake_browsers import FakeConnection, FakeStarter, fake_pool, need
+from tests.fakes.browserless_connections import BrowserlessConnection, BrowserlessStarter, fake_pool, need
 
 LANES = 3
 LOST_DEVICE = Frame({"id": 0, "event": "device_lost", "reason": "it crashed"}, {})
@@ -22,12 +22,12 @@ LOST_DEVICE = Frame({"id": 0, "event": "device_lost", "reason": "it crashed"}, {
 async def test_a_crash_that_takes_several_lanes_counts_once_and_a_closed_socket_is_no_fault_of_the_platform(
     tmp_path: Path, device: bool
 ) -> None:
-    pool = fake_pool(FakeStarter())
+    pool = fake_pool(BrowserlessStarter())
     limits = StepLimits(open_seconds=1, load_seconds=1, run_seconds=1, transfer_seconds=1)
     preparation = Preparation(PageServer(), PlatformFiles(tmp_path), pool.fleet.health, limits)
     async with pool.lease((need(),), purpose="a test", exclusive=False) as lease:
         (connection,) = lease.connections
-        assert isinstance(connection, FakeConnection)
+        assert isinstance(connection, BrowserlessConnection)
         for _ in range(LANES):
             lane = connection._new_lane("webgpu", 1)
             if device:

@@ -15,7 +15,14 @@ from corun.resource_pool.core.connection_state import ConnectionState
 from corun.resource_pool.core.placement import ConnectionNeed
 from corun.resource_pool.core.shared_tensors import SharedTensor
 from corun.resource_pool.pool import Lease, Pool
-from tests.fakes.fake_browsers import FakeConnection, FakeStarter, fake_pool, need, settled, turns
+from tests.fakes.browserless_connections import (
+    BrowserlessConnection,
+    BrowserlessStarter,
+    fake_pool,
+    need,
+    settled,
+    turns,
+)
 
 ONE = (need("chromium"),)
 BOTH = (need("chromium"), need("firefox"))
@@ -30,7 +37,7 @@ async def hold(pool: Pool, needs: tuple[ConnectionNeed, ...] = ONE, *, turn_coun
     """Leases browsers for some turns, opens a lane in each, and leaves one that nobody should use again."""
     async with pool.lease(needs, purpose="a test", exclusive=False) as lease:
         for connection in lease.connections:
-            assert isinstance(connection, FakeConnection)
+            assert isinstance(connection, BrowserlessConnection)
             lane = connection.add_lane()
             await turns(turn_count)
             lane.failed = True
@@ -38,12 +45,12 @@ async def hold(pool: Pool, needs: tuple[ConnectionNeed, ...] = ONE, *, turn_coun
 
 @asynccontextmanager
 async def pool_of(
-    on_open: Callable[[FakeConnection], None] = lambda _connection: None, **limits: float
-) -> AsyncIterator[tuple[Pool, FakeStarter]]:
+    on_open: Callable[[BrowserlessConnection], None] = lambda _connection: None, **limits: float
+) -> AsyncIterator[tuple[Pool, BrowserlessStarter]]:
     """A pool that must leave no browser behind, whatever was done to it, and nothing unexplained in the loop."""
     complaints: list[dict[str, object]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _loop, context: complaints.append(context))
-    starter = FakeStarter(on_open)
+    starter = BrowserlessStarter(on_open)
     pool = fake_pool(starter, max_connections=2, **limits)
     try:
         yield pool, starter
@@ -119,7 +126,7 @@ async def test_a_browser_lost_while_it_is_replaced_for_being_suspect_is_no_troub
         await turns(MOST_TURNS)
 
 
-async def lose_after(turn: int, starter: FakeStarter) -> None:
+async def lose_after(turn: int, starter: BrowserlessStarter) -> None:
     await turns(turn)
     for connection in starter.made:
         connection.lose("the test killed it")
@@ -127,7 +134,7 @@ async def lose_after(turn: int, starter: FakeStarter) -> None:
 
 @pytest.mark.parametrize("turn", range(MOST_TURNS))
 async def test_a_pool_closed_in_any_moment_leaves_no_browser_and_nobody_waiting(turn: int) -> None:
-    starter = FakeStarter()
+    starter = BrowserlessStarter()
     pool = fake_pool(starter)
     tasks = [asyncio.ensure_future(hold(pool, BOTH)) for _ in range(3)]
     await turns(turn)
@@ -149,7 +156,7 @@ async def test_requests_for_several_browsers_at_once_get_all_or_wait_and_never_l
 
 
 async def test_a_browser_that_does_not_start_answers_the_one_who_asked_and_takes_no_place() -> None:
-    def fail_once(connection: FakeConnection) -> None:
+    def fail_once(connection: BrowserlessConnection) -> None:
         if connection.connection_id == "c1":
             raise BrowserLost("it did not start")
 
@@ -161,14 +168,14 @@ async def test_a_browser_that_does_not_start_answers_the_one_who_asked_and_takes
 
 @pytest.mark.parametrize(("failures", "rebuilt"), [(1, True), (100, False)])
 async def test_a_replacement_that_does_not_start_is_tried_again_but_not_for_ever(failures: int, rebuilt: bool) -> None:
-    starts: list[FakeConnection] = []
+    starts: list[BrowserlessConnection] = []
 
-    def on_open(connection: FakeConnection) -> None:
+    def on_open(connection: BrowserlessConnection) -> None:
         starts.append(connection)
         if 1 < len(starts) <= 1 + failures:
             raise BrowserLost("the driver died under it")
 
-    starter = FakeStarter(on_open)
+    starter = BrowserlessStarter(on_open)
     pool = fake_pool(starter, max_connections=2)
     await hold(pool)
     starts[0].lose("the driver died")
@@ -177,6 +184,30 @@ async def test_a_replacement_that_does_not_start_is_tried_again_but_not_for_ever
     assert 1 < len(starts) <= 4
     await pool.close()
     assert starter.survivors() == []
+
+
+async def test_browsers_that_grew_while_they_worked_are_weighed_and_the_idle_one_is_given_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    weighed: list[str] = []
+
+    async def weigh(connection: BrowserlessConnection) -> float:
+        weighed.append(connection.connection_id)
+        connection.memory_mb = 800.0
+        return connection.memory_mb
+
+    monkeypatch.setattr(BrowserlessConnection, "weigh", weigh)
+    starter = BrowserlessStarter()
+    pool = fake_pool(starter, max_connections=2, memory_budget_mb=1000)
+    await hold(pool, BOTH)
+    await turns(MOST_TURNS)
+    assert sorted(weighed) == ["c1", "c2"]
+    assert len(pool.fleet.connections) == 1
+    for _ in range(5):
+        await hold(pool, (need(pool.fleet.connections[0].engine.name),))
+    assert len(weighed) == 2  # not after every lease
+    await settled(pool, starter)
+    await pool.close()
 
 
 async def test_a_request_whose_deadline_passed_is_never_granted_whatever_becomes_free() -> None:
@@ -270,7 +301,7 @@ def shared_tensor(name: str, lane_id: str) -> SharedTensor:
 async def test_a_storm_of_callers_cancellations_and_losses_ends_in_order(seed: int) -> None:
     dice = random.Random(seed)
 
-    def fail_sometimes(_connection: FakeConnection) -> None:
+    def fail_sometimes(_connection: BrowserlessConnection) -> None:
         if len(storm) < CALLERS and dice.random() < 0.15:
             raise BrowserLost("it did not start")
 

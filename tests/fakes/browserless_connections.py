@@ -30,7 +30,7 @@ async def turns(count: int) -> None:
         await asyncio.sleep(0)
 
 
-class FakeConnection(Connection):
+class BrowserlessConnection(Connection):
     """A connection whose browser is two flags."""
 
     started = False
@@ -65,42 +65,42 @@ class FakeConnection(Connection):
             raise BrowserLost("the page crashed")
 
 
-class FakeStarter(Starter):
+class BrowserlessStarter(Starter):
     """Makes fake connections and remembers them all.
 
     Args:
         on_open: Called as each begins to start; what it raises stops the start.
     """
 
-    def __init__(self, on_open: Callable[[FakeConnection], None] = lambda _connection: None) -> None:
+    def __init__(self, on_open: Callable[[BrowserlessConnection], None] = lambda _connection: None) -> None:
         self.engines = ENGINES
-        self.made: list[FakeConnection] = []
+        self.made: list[BrowserlessConnection] = []
         self.on_open = on_open
         self._fake_numbers = itertools.count(1)
 
-    def connection(self, engine: Engine) -> FakeConnection:
+    def connection(self, engine: Engine) -> BrowserlessConnection:
         number = next(self._fake_numbers)
-        made = FakeConnection(connection_id=f"c{number}", engine=engine, pool_id="fake", pages=PageServer())
+        made = BrowserlessConnection(connection_id=f"c{number}", engine=engine, pool_id="fake", pages=PageServer())
         self.made.append(made)
         return made
 
     async def open(self, connection: Connection) -> None:
-        assert isinstance(connection, FakeConnection)
+        assert isinstance(connection, BrowserlessConnection)
         self.on_open(connection)
         await connection.start()
 
-    def survivors(self) -> list[FakeConnection]:
+    def survivors(self) -> list[BrowserlessConnection]:
         """Those whose browser runs."""
         return [each for each in self.made if each.started and not each.ended]
 
 
-def fake_pool(starter: FakeStarter, *, max_connections: int = 2, **limits: float) -> Pool:
+def fake_pool(starter: BrowserlessStarter, *, max_connections: int = 2, **limits: float) -> Pool:
     """A pool of such browsers."""
     feed = ChangeFeed()
     fleet = Fleet(
         starter=starter,
         max_connections=max_connections,
-        memory_budget_mb=1e6,
+        memory_budget_mb=limits.get("memory_budget_mb", 1e6),
         recycling=RecyclingRule(run_count=10_000, memory_mb=1e6),
         health=PlatformHealth(on_change=feed.note),
         tensors=SharedTensors(limit_bytes=1_000_000),
@@ -124,7 +124,7 @@ def states(pool: Pool) -> set[ConnectionState]:
     return {each.state for each in pool.fleet.connections}
 
 
-async def settled(pool: Pool, starter: FakeStarter) -> None:
+async def settled(pool: Pool, starter: BrowserlessStarter) -> None:
     """Waits until nothing is under way, and makes sure that the books agree with the browsers."""
     async with asyncio.timeout(2):
         while pool.queued_count or pool.leases or ConnectionState.STARTING in states(pool):
