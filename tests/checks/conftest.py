@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from corun.resource_pool.browser.lane import Lane, LaneFailed
+from corun.resource_pool.browser.lane import Lane
+from corun.resource_pool.browser.worker_link import LaneFailed
 from corun.resource_pool.contract import BrowserConnection
 from tests.checks.small_models import HEAVY_WIDTH, write_models
 from tests.checks.subjects import FAKE, INSTALLED, SUBJECTS, Array, Machine, Subject, machine

@@ -10,7 +10,8 @@ import pytest
 
 from corun.errors import BrowserLost, StepTimedOut
 from corun.resource_pool.browser.frames import TENSOR_TYPES
-from corun.resource_pool.browser.lane import Lane, LaneFailed
+from corun.resource_pool.browser.lane import Lane
+from corun.resource_pool.browser.worker_link import LaneFailed
 from corun.resource_pool.contract import BrowserConnection
 from tests.checks.small_models import WIDTH
 from tests.checks.subjects import STEP_SECONDS, Array, Machine, Subject

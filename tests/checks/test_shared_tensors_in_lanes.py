@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from corun.resource_pool.browser.frames import TENSOR_TYPES
-from corun.resource_pool.browser.lane import KeptTensor, Lane, LaneFailed
+from corun.resource_pool.browser.lane import KeptTensor, Lane
+from corun.resource_pool.browser.worker_link import LaneFailed
 from corun.resource_pool.contract import BrowserConnection
 from tests.checks.small_models import OUTER
 from tests.checks.subjects import STEP_SECONDS, Array, Machine, Subject

@@ -7,6 +7,7 @@ import itertools
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -199,7 +200,7 @@ class FakeConnection:
             raise BrowserLost(self.lost_cause or "the browser is not open")
         lane = Lane(lane_id=f"{self.connection_id}-{next(self._numbers)}", platform=platform, width=width)
         lane.epoch = self.epoch
-        lane.on_lost = self._on_lane_lost
+        lane.on_lost = partial(self._on_lane_lost, lane)
         lane.on_late_result = self.on_late_result
         self._pages.expect_lane(lane)
         self.lanes[lane.lane_id] = lane

@@ -13,9 +13,10 @@ from onnx import TensorProto, helper
 
 from corun.errors import BrowserLost, CorunError, PlatformUnavailable, PoolFull
 from corun.resource_pool.browser.engines import Engine
-from corun.resource_pool.browser.lane import Lane, LaneFailed
+from corun.resource_pool.browser.lane import Lane
 from corun.resource_pool.browser.page_server import PageServer
 from corun.resource_pool.browser.sandbox import is_sandboxed
+from corun.resource_pool.browser.worker_link import LaneFailed
 from corun.resource_pool.core.engine_choice import EngineChoice, Offer, candidates, choose_engine
 from corun.resource_pool.core.placement import ConnectionNeed
 from corun.resource_pool.pool import Pool

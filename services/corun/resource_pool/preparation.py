@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 from corun.errors import BrowserLost, InferenceFailed
 from corun.resource_pool.browser.frames import Array
-from corun.resource_pool.browser.lane import Lane, LaneFailed, RunReply
+from corun.resource_pool.browser.lane import Lane, RunReply
 from corun.resource_pool.browser.page_server import PageServer
+from corun.resource_pool.browser.worker_link import LaneFailed
 from corun.resource_pool.contract import BrowserConnection
 from corun.resource_pool.core.events import Event
 from corun.resource_pool.core.placement import ConnectionNeed, Seat

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from corun.errors import BrowserLost, CorunError, InferenceFailed, TensorLost
 from corun.resource_pool.browser.frames import Array
-from corun.resource_pool.browser.lane import Lane, LaneFailed
+from corun.resource_pool.browser.lane import Lane
+from corun.resource_pool.browser.worker_link import LaneFailed
 from corun.resource_pool.capabilities import Capabilities
 from corun.resource_pool.core.engine_choice import Fallback
 from corun.resource_pool.core.placement import ConnectionNeed

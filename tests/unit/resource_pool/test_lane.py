@@ -9,7 +9,8 @@ import pytest
 
 from corun.errors import BrowserLost, StepTimedOut
 from corun.resource_pool.browser.frames import Frame
-from corun.resource_pool.browser.lane import Lane, LaneFailed
+from corun.resource_pool.browser.lane import Lane
+from corun.resource_pool.browser.worker_link import LaneFailed
 from tests.fakes.fake_worker import FakeWorker, working_lane
 
 VALUES = np.arange(4, dtype=np.float32)
@@ -98,7 +99,7 @@ async def test_who_leaves_while_a_shared_tensor_is_read_for_him_does_not_spend_t
 async def test_a_lost_device_fails_what_waits_and_what_comes_after_and_is_told_once() -> None:
     async with working_lane() as (lane, worker):
         told: list[str] = []
-        lane.on_lost = lambda lost: told.append(lost.lost_cause)
+        lane.on_lost = lambda: told.append(lane.lost_cause)
         task = asyncio.ensure_future(lane.run("model", fetch=False, timeout=5))
         await worker.request()
         await worker.say({"id": 0, "event": "device_lost", "reason": "it fell off"})

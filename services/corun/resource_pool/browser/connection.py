@@ -7,6 +7,7 @@ import itertools
 import time
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -201,7 +202,7 @@ class Connection:
     def _new_lane(self, platform: str, width: int) -> Lane:
         lane = Lane(lane_id=f"{self.connection_id}-{next(self._lane_numbers)}", platform=platform, width=width)
         lane.epoch = self.epoch
-        lane.on_lost = self._on_lane_lost
+        lane.on_lost = partial(self._on_lane_lost, lane)
         lane.on_late_result = self.on_late_result
         self.lanes[lane.lane_id] = lane
         self._pages.expect_lane(lane)

@@ -1,0 +1,200 @@
+"""Requests to a worker over its WebSocket: numbered, each answered once, each with a time limit and a lease."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from aiohttp import WSMsgType, web
+
+from corun.errors import BrowserLost, StepTimedOut
+from corun.resource_pool.browser.frames import Array, Frame, FrameReader, encode
+
+_UNASKED_ID = 0
+
+T = TypeVar("T")
+
+
+class LaneFailed(Exception):
+    """The lane refused a request; the message is its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """A request that was not answered yet; `epoch` is that of its lease, None where it was made outside of any."""
+
+    epoch: int | None
+    reply: asyncio.Future[tuple[Frame, float]]
+
+
+class WorkerLink:
+    """The pool's end of a worker's socket.
+
+    Attributes:
+        epoch: Number of the lease that requests belong to now.
+        failed: True once its runtime failed.
+        wasm_bytes: Size of its WebAssembly memory when it last answered.
+        device_lost: True when it went because its GPU device did.
+        on_lost: Called once, when it is lost.
+        on_late_result: Called when an answer came that nobody is entitled to any more.
+    """
+
+    def __init__(self) -> None:
+        self.epoch = 0
+        self.failed = False
+        self.wasm_bytes = 0
+        self.device_lost = False
+        self.on_lost: Callable[[], None] = lambda: None
+        self.on_late_result: Callable[[], None] = lambda: None
+        self._socket: web.WebSocketResponse | None = None
+        self._sending = asyncio.Lock()
+        self._numbers = itertools.count(1)
+        self._hello: asyncio.Future[Frame] = asyncio.get_running_loop().create_future()
+        self._waiting: dict[int, _Waiting] = {}
+        self._given_up = False
+        self._lost: BrowserLost | None = None
+
+    @property
+    def lost_cause(self) -> str:
+        """Why it is gone; empty while it is there."""
+        return self._lost.cause if self._lost is not None else ""
+
+    @property
+    def spent(self) -> bool:
+        """True when nobody should use the lane again: it is gone, someone left before the answer and nobody knows
+        what it did for him, or its runtime failed, which can leave its memory in any state."""
+        return self._lost is not None or self._given_up or self.failed
+
+    def begin_epoch(self, epoch: int) -> None:
+        """From now on requests belong to another lease; whoever still waits from before gets nothing."""
+        self.epoch = epoch
+        for waiting in self._waiting.values():
+            if waiting.epoch not in {None, epoch}:
+                _fail(waiting.reply, BrowserLost("the lease ended"))
+
+    async def attach(self, socket: web.WebSocketResponse) -> None:
+        """Reads the worker's socket until it closes. Called once, by the server that accepted it."""
+        self._socket = socket
+        reader = FrameReader()
+        try:
+            async for message in socket:
+                if message.type is not WSMsgType.BINARY:
+                    continue
+                frame = reader.feed(message.data)
+                if frame is not None:
+                    self._receive(frame, time.perf_counter())
+        except ValueError as error:
+            self.lose(f"a lane sent nonsense: {error}")
+        finally:
+            self.lose("a lane's connection closed")
+
+    def _receive(self, frame: Frame, arrived_at: float) -> None:
+        number = frame.header.get("id")
+        self.wasm_bytes = int(frame.header.get("wasm_bytes", self.wasm_bytes))
+        if frame.header.get("event") == "device_lost":
+            self.device_lost = True
+            self.lose(f"the GPU device was lost ({frame.header.get('reason')})")
+        elif number == _UNASKED_ID:
+            if not self._hello.done():
+                self._hello.set_result(frame)
+        elif isinstance(number, int):
+            waiting = self._waiting.pop(number, None)
+            if waiting is not None and not waiting.reply.done():
+                waiting.reply.set_result((frame, arrived_at))
+            elif waiting is None or waiting.epoch is not None:
+                self.on_late_result()
+
+    def lose(self, cause: str) -> None:
+        """Fails everything that waits for this lane, now and later. Idempotent."""
+        if self._lost is not None:
+            return
+        self._lost = BrowserLost(cause)
+        _fail(self._hello, self._lost)
+        for waiting in self._waiting.values():
+            _fail(waiting.reply, self._lost)
+        self._waiting.clear()
+        self.on_lost()
+
+    async def greeting(self, *, timeout: float) -> Mapping[str, Any]:
+        """What the worker says when its runtime is up.
+
+        Raises:
+            LaneFailed: it cannot come up.
+            BrowserLost, StepTimedOut
+        """
+        frame = await self._bounded(asyncio.shield(self._hello), step="opening a lane", timeout=timeout)
+        if "error" in frame.header:
+            raise LaneFailed(frame.header["error"])
+        return frame.header
+
+    async def request(
+        self, header: dict[str, Any], tensors: Mapping[str, Array], *, timeout: float, leased: bool = True
+    ) -> tuple[Frame, float]:
+        """The worker's answer, and when it was here (time.perf_counter).
+
+        Args:
+            header: What is asked, as JSON.
+            tensors: What goes along.
+            timeout: Seconds.
+            leased: Whoever asks holds the lease; the answer is nobody's once another lease began.
+
+        Raises:
+            LaneFailed: the worker refused.
+            BrowserLost, StepTimedOut
+        """
+        if self._lost is not None:
+            raise self._lost
+        number = next(self._numbers)
+        waiting = _Waiting(self.epoch if leased else None, asyncio.get_running_loop().create_future())
+        self._waiting[number] = waiting
+        answered = False
+        try:
+            message = {**header, "id": number}
+            exchange = self._exchange(message, tensors, waiting.reply)
+            frame, arrived_at = await self._bounded(exchange, step=f"{header['op']} in a lane", timeout=timeout)
+            answered = True
+        except ConnectionError as error:
+            raise self._lost or BrowserLost("a lane's connection broke") from error
+        finally:
+            # After a timeout or a cancellation the worker may still be computing, or have done what nobody noted.
+            self._given_up = self._given_up or (leased and not answered)
+            waiting.reply.cancel()  # an answer that is still to come finds that nobody waits
+        if "error" in frame.header:
+            self.failed = self.failed or not frame.header.get("refused", False)
+            raise LaneFailed(frame.header["error"])
+        return frame, arrived_at
+
+    async def _exchange(
+        self, header: dict[str, Any], tensors: Mapping[str, Array], reply: asyncio.Future[tuple[Frame, float]]
+    ) -> tuple[Frame, float]:
+        await self._send(header, tensors)
+        return await reply
+
+    async def _send(self, header: dict[str, Any], tensors: Mapping[str, Array]) -> None:
+        if self._socket is None:
+            raise BrowserLost("the lane never connected")
+        async with self._sending:
+            try:
+                for message in encode(header, tensors):
+                    await self._socket.send_bytes(message)  # type: ignore[arg-type]  # views are sent as they are
+            except asyncio.CancelledError:
+                self.lose("a message to a lane was cut short")
+                raise
+
+    @staticmethod
+    async def _bounded(awaitable: Awaitable[T], *, step: str, timeout: float) -> T:
+        try:
+            async with asyncio.timeout(timeout):
+                return await awaitable
+        except TimeoutError as error:
+            raise StepTimedOut(step, timeout) from error
+
+
+def _fail(future: asyncio.Future[Any], error: Exception) -> None:
+    if not future.done():
+        future.set_exception(error)
+        future.exception()  # retrieved: nobody has to wait for it
