@@ -4,6 +4,9 @@ Both live in the same browser, with the same runtime, file, inputs and thread co
 page does what its author would do: default options, and a run is over when all outputs are in the page's memory. The
 lane runs both ways that the pool knows: outputs brought back as for Infer, and left behind as for a plan that is
 measured, where on a GPU it waits until the device is done. Times are taken in the two workers, by the same clock.
+
+Whatever else runs on the machine only ever adds time, so the least times are compared (Chen and Revels 2016, "Robust
+benchmarking in noisy environments"); the medians stand beside them.
 """
 
 from __future__ import annotations
@@ -176,11 +179,8 @@ class Contest:
 
     def _report(self, pairs: Mapping[str, Pair]) -> dict[str, float]:
         case = self._case
-        ratios = {name: statistics.median(pair.lane) / statistics.median(pair.by_hand) for name, pair in pairs.items()}
-        pairwise = [
-            statistics.median(one / other for one, other in zip(pair.lane, pair.by_hand, strict=True))
-            for pair in pairs.values()
-        ]
+        ratios = {name: min(pair.lane) / min(pair.by_hand) for name, pair in pairs.items()}
+        medians = [statistics.median(pair.lane) / statistics.median(pair.by_hand) for pair in pairs.values()]
         rows = [
             row
             for name, pair in pairs.items()
@@ -191,7 +191,7 @@ class Contest:
             f"{case.platform} in {case.engine.name}, {WIDTH} threads",
             rows,
             ratio=f"lane / hand-written: {ratios['brought back']:.3f} brought back, {ratios['left behind']:.3f} left "
-            f"behind (of medians; pair by pair {pairwise[0]:.3f} and {pairwise[1]:.3f}; target: at most {TARGET})",
+            f"behind (least times; medians {medians[0]:.3f} and {medians[1]:.3f}; target: at most {TARGET})",
         )
         return ratios
 
