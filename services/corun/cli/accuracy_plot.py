@@ -30,6 +30,8 @@ def draw(report: Mapping[str, Any], path: Path) -> None:
 
 
 def _panel(axes: Any, points: list[Mapping[str, Any]], figure: str, label: str) -> None:
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
     drawn = [point for point in points if point["measured"][figure] > 0 and point["predicted"][figure] > 0]
     if not drawn:
         axes.set_title(f"{label}: nothing to draw")
@@ -37,6 +39,10 @@ def _panel(axes: Any, points: list[Mapping[str, Any]], figure: str, label: str) 
     values = [point[side][figure] for point in drawn for side in ("measured", "predicted")]
     ends = [min(values) / 1.3, max(values) * 1.3]
     axes.set(xscale="log", yscale="log", xlim=ends, ylim=ends, aspect="equal")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axis.set_minor_formatter(NullFormatter())
     axes.plot(ends, ends, color="black", linewidth=1)
     axes.fill_between(
         ends, [0.9 * end for end in ends], [1.1 * end for end in ends], color="black", alpha=0.12, label="±10 %"

@@ -12,8 +12,8 @@ from rich.text import Text
 _FIGURES = ("latency", "throughput", "memory")
 _PARTS = {"seen": "models seen in training, in new combinations", "unseen": "with a model that was only profiled"}
 _BASELINES = {
-    "history_mean": "mean of the strategy's history",
-    "naive_composition": "solo times added, or their maximum",
+    "history_mean": "history mean",
+    "naive_composition": "naive sum or maximum",
     "linear_regression": "linear regression",
 }
 

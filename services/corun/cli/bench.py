@@ -105,9 +105,9 @@ async def _measured(
     from corun.accuracy.core.duration import expected_seconds
     from corun.accuracy.core.rounds import connections_for
     from corun.accuracy.document import document
-    from corun.accuracy.peers import peers_at
     from corun.accuracy.site import find_site
     from corun.cli.accuracy_progress import AccuracyProgress
+    from corun.deployment import peers_at
     from corun_client.conversion.names import platform_of
     from corun_client.conversion.preferences import MODEL_TYPES, engine_of
 

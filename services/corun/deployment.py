@@ -1,4 +1,4 @@
-"""The services of a deployment, for what no client has a method for."""
+"""The services at one address, for what no client has a method for."""
 
 from __future__ import annotations
 
