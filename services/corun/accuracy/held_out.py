@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 
 from corun.accuracy.core import duration
 from corun.accuracy.core.design import Workload
-from corun.accuracy.core.points import HeldOut, Point
+from corun.accuracy.core.points import HeldOut, Measured, Point
 from corun.accuracy.core.rounds import blocks
 from corun.accuracy.reading import forecast_of
 from corun.accuracy.site import Site
 from corun.orchestrator.core.comparison import rotated
-from corun.orchestrator.core.terms import Figures, Strategy
+from corun.orchestrator.core.terms import Strategy
 from corun.orchestrator.forecast import Forecast
 
 
@@ -31,12 +31,12 @@ class _Series:
 
     asked: Asked
     strategy: Strategy
-    repeats: list[Figures] = field(default_factory=list)
+    rounds: list[Measured] = field(default_factory=list)
 
     def point(self, alone_mb: Mapping[str, float]) -> Point:
         prediction = self.asked.forecast.prediction_of(self.strategy)
         forecast = forecast_of(prediction, self.asked.workload, alone_mb)
-        return Point(self.asked.workload, self.asked.unseen, forecast, tuple(self.repeats))
+        return Point(self.asked.workload, self.asked.unseen, forecast, tuple(self.rounds))
 
 
 async def measured(site: Site, asked: Sequence[Asked], alone_mb: Mapping[str, float], *, repeats: int) -> list[HeldOut]:
@@ -57,7 +57,7 @@ async def _block(site: Site, block: Sequence[Asked], alone_mb: Mapping[str, floa
             words = f"round {number + 1} of {repeats}: {len(series.asked.workload)} models {series.strategy}"
             site.listener.begin(words, expected)
             plan = series.asked.forecast.prediction_of(series.strategy).plan
-            series.repeats.append(await site.measure(plan))
+            series.rounds.append(await site.measure(plan))
     return [
         HeldOut(each.forecast.recommended, tuple(series.point(alone_mb) for series in own))
         for each, own in zip(block, by_workload, strict=True)

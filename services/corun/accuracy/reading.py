@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from corun.accuracy.core.design import Workload
-from corun.accuracy.core.points import Features, Forecast
+from corun.accuracy.core.points import Features, Forecast, SoloRun
 from corun.orchestrator.converters import predicted_figures, strategy_of
 from corun.orchestrator.core.terms import Goal, Strategy
 from corun.v1 import core_pb2
@@ -50,7 +50,10 @@ def forecast_of(
         },
         features=Features(
             strategy=strategy_of(prediction.strategy),
-            solo_ms=tuple(each.time_ms.value for each in terms.solo_times),
+            runs=tuple(
+                SoloRun(each.model_name, each.batch_size, each.lane_width, each.time_ms.value)
+                for each in terms.solo_times
+            ),
             longest_ms=terms.solo_ms,
             item_count=sum(batch_size for _, batch_size in workload),
             model_count=len(workload),

@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from corun.accuracy.core.design import Workload
+from corun.accuracy.core.points import Measured
 from corun.accuracy.reading import workload_message
 from corun.orchestrator.converters import figures_of
-from corun.orchestrator.core.terms import Figures, Goal
+from corun.orchestrator.core.terms import Goal
 from corun.orchestrator.forecast import Forecast
 from corun.orchestrator.peers import Peers
 from corun.orchestrator.plan_run import PlanRun
@@ -65,7 +66,7 @@ class Site:
         )
         return Forecast(self.peers, own, goal=Goal.LATENCY, batching_size=_BATCHING_SIZE)
 
-    async def measure(self, plan: core_pb2.Plan) -> Figures:
+    async def measure(self, plan: core_pb2.Plan) -> Measured:
         """Runs a plan once, past the orchestrator, so that nobody learns from it.
 
         The run before it, which is not counted, wakes a browser that has idled since its last turn.
@@ -81,7 +82,8 @@ class Site:
         async with aclosing(run.events()) as events:
             async for _ in events:
                 pass
-        return figures_of(run.measurement.performance)
+        measurement = run.measurement
+        return Measured(figures_of(measurement.performance), tuple(each.run_time_ms for each in measurement.runs))
 
 
 async def find_site(

@@ -13,7 +13,7 @@ from corun.cli.output import print_json, print_tables
 if TYPE_CHECKING:
     from corun.accuracy.core.design import Design
 
-app = typer.Typer(name="bench", help="How good corun is on this machine.", no_args_is_help=True)
+app = typer.Typer(name="bench", help="How good corun is on this machine.")
 
 # Small, of three types, and all of them pretrained.
 MODELS = "all-minilm-l6-v2,paraphrase-minilm-l3-v2,efficientnet-lite0,pp-ocr-cls,silero-vad,moonshine-tiny"
@@ -32,7 +32,7 @@ def accuracy(
         int, typer.Option("--repeats", min=1, help="Measurements of each point; the median counts.")
     ] = 5,
     plot: Annotated[
-        Path | None, typer.Option("--plot", dir_okay=False, help="Draw predicted against measured, as PNG or SVG.")
+        Path | None, typer.Option("--plot", dir_okay=False, help="Draw predicted against measured, as PNG, SVG or PDF.")
     ] = None,
     target: options.Target = None,
     db_path: options.DbPath = None,

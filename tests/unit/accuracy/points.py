@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from corun.accuracy.core.points import Execution, Features, Forecast, HeldOut, Point
+from corun.accuracy.core.points import Execution, Features, Forecast, HeldOut, Measured, Point, SoloRun
 from corun.orchestrator.core.terms import Figures, Goal, Strategy
 
 
@@ -12,7 +12,8 @@ def features(strategy: Strategy = Strategy.PARALLEL, *, solo_ms: Sequence[float]
     """Two models with 4 items in all, the longest run 30 ms, 100 MB alone."""
     longest = sum(solo_ms) if strategy is Strategy.SEQUENTIAL else max(solo_ms)
     lanes = 1 if strategy is Strategy.SEQUENTIAL else 2
-    return Features(strategy, tuple(solo_ms), longest, item_count=4, model_count=2, alone_mb=100.0, lane_count=lanes)
+    runs = tuple(SoloRun("a", 1, 1, each) for each in solo_ms)
+    return Features(strategy, runs, longest, item_count=4, model_count=2, alone_mb=100.0, lane_count=lanes)
 
 
 def forecast(strategy: Strategy, latency_ms: float) -> Forecast:
@@ -24,8 +25,8 @@ def forecast(strategy: Strategy, latency_ms: float) -> Forecast:
 
 def point(strategy: Strategy, latency_ms: float, measured_ms: Sequence[float], *, unseen: bool = False) -> Point:
     """Predicted to take `latency_ms`, and measured as often as there are figures; 80 MB each time."""
-    repeats = tuple(Figures(each, 4000 / each, 80.0) for each in measured_ms)
-    return Point((("a", 1), ("b", 3)), unseen, forecast(strategy, latency_ms), repeats)
+    rounds = tuple(Measured(Figures(each, 4000 / each, 80.0), (each / 4, each / 2)) for each in measured_ms)
+    return Point((("a", 1), ("b", 3)), unseen, forecast(strategy, latency_ms), rounds)
 
 
 def execution(strategy: Strategy, measured_ms: float, *, solo_ms: Sequence[float] = (10.0, 30.0)) -> Execution:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from corun.accuracy.core.report import own_scores
+from corun.accuracy.core.report import own_scores, point_document
 from corun.accuracy.core.scoring import Score, ninth_decile, noise_floor, score
 from corun.orchestrator.core.terms import Strategy
 from tests.unit.accuracy.points import point
@@ -60,3 +60,11 @@ def test_scores_come_by_figure_and_part() -> None:
     assert scores["throughput"]["seen"]["mean"] == pytest.approx(0.25)
     # 100 MB predicted, 80 measured
     assert scores["memory"]["seen"]["mean"] == pytest.approx(0.25)
+
+
+def test_a_point_tells_how_long_each_run_took_beside_its_time_alone() -> None:
+    document = point_document(point(Strategy.PARALLEL, 100.0, [100.0, 200.0, 120.0], unseen=True))
+    assert (document["part"], document["strategy"], document["measured"]["latency"]) == ("unseen", "parallel", 120.0)
+    # A quarter and half of each latency were measured; the medians are those of 120 ms.
+    assert [(run["solo_ms"], run["measured_ms"]) for run in document["runs"]] == [(10.0, 30.0), (30.0, 60.0)]
+    assert len(document["repeats"]) == 3

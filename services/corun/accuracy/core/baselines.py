@@ -48,7 +48,7 @@ def linear_regression(training: Sequence[Execution]) -> Baseline:
 
 def _row(features: Features) -> list[float]:
     return [
-        sum(features.solo_ms),
+        features.solo_sum_ms,
         features.longest_ms,
         features.alone_mb,
         features.item_count,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from statistics import median
 
 from corun.accuracy.core.design import Workload
 from corun.orchestrator.core.comparison import median_figures
@@ -13,12 +14,22 @@ Interval = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)
+class SoloRun:
+    """A run of a plan, the threads of its lane, and its time if it had the machine to itself, milliseconds."""
+
+    model_name: str
+    batch_size: int
+    lane_width: int
+    solo_ms: float
+
+
+@dataclass(frozen=True, slots=True)
 class Features:
     """What is known of a plan before it runs, for predictors to compare with.
 
     Attributes:
         strategy: The strategy that the plan carries out.
-        solo_ms: Time of each run if it had the machine to itself, milliseconds.
+        runs: The runs, in the order of the plan's stages.
         longest_ms: Sum over stages of the longest solo time, milliseconds.
         item_count: Items of the workload.
         model_count: Models of the workload.
@@ -27,12 +38,17 @@ class Features:
     """
 
     strategy: Strategy
-    solo_ms: tuple[float, ...]
+    runs: tuple[SoloRun, ...]
     longest_ms: float
     item_count: int
     model_count: int
     alone_mb: float
     lane_count: int
+
+    @property
+    def solo_sum_ms(self) -> float:
+        """The runs one after another, milliseconds."""
+        return sum(run.solo_ms for run in self.runs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +71,14 @@ class Execution:
 
 
 @dataclass(frozen=True, slots=True)
+class Measured:
+    """The figures of a plan that was run once, and the time of each of its runs, milliseconds, in their order."""
+
+    figures: Figures
+    run_times_ms: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Point:
     """A held-out workload under one strategy, measured several times after it was predicted.
 
@@ -64,7 +88,7 @@ class Point:
     workload: Workload
     unseen: bool
     forecast: Forecast
-    repeats: tuple[Figures, ...]
+    rounds: tuple[Measured, ...]
 
     @property
     def strategy(self) -> Strategy:
@@ -72,9 +96,19 @@ class Point:
         return self.forecast.features.strategy
 
     @property
+    def repeats(self) -> tuple[Figures, ...]:
+        """The figures of each round."""
+        return tuple(each.figures for each in self.rounds)
+
+    @property
     def measured(self) -> Figures:
         """The median of each figure."""
         return median_figures(self.repeats)
+
+    @property
+    def run_times_ms(self) -> tuple[float, ...]:
+        """The median time of each run."""
+        return tuple(map(median, zip(*(each.run_times_ms for each in self.rounds), strict=True)))
 
 
 @dataclass(frozen=True, slots=True)

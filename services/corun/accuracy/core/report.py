@@ -70,6 +70,10 @@ def point_document(point: Point) -> dict[str, Any]:
         "measured": _figures_document(point.measured),
         "repeats": [_figures_document(each) for each in point.repeats],
         "terms": dict(point.forecast.terms),
+        "runs": [
+            {**asdict(run), "measured_ms": measured_ms}
+            for run, measured_ms in zip(point.forecast.features.runs, point.run_times_ms, strict=True)
+        ],
     }
 
 
