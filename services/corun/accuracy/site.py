@@ -10,6 +10,7 @@ from typing import Protocol
 from corun.accuracy.core.design import Workload
 from corun.accuracy.core.points import Measured
 from corun.accuracy.reading import workload_message
+from corun.orchestrator.config import Settings
 from corun.orchestrator.converters import figures_of
 from corun.orchestrator.core.terms import Goal
 from corun.orchestrator.forecast import Forecast
@@ -21,9 +22,6 @@ from corun.v1 import core_pb2
 from corun.v1 import resource_pool_service_pb2 as pool_pb2
 from corun_client.async_client import AsyncClient
 from corun_client.conversion.names import platform_of
-
-# As the orchestrator's setting is by default.
-_BATCHING_SIZE = 2
 
 
 class Listener(Protocol):
@@ -64,7 +62,7 @@ class Site:
         own = replace(
             self.everything, workload=workload_message(workload), models=tuple(models[name] for name, _ in workload)
         )
-        return Forecast(self.peers, own, goal=Goal.LATENCY, batching_size=_BATCHING_SIZE)
+        return Forecast(self.peers, own, goal=Goal.LATENCY, batching_size=Settings().batching_size)
 
     async def measure(self, plan: core_pb2.Plan) -> Measured:
         """Runs a plan once, past the orchestrator, so that nobody learns from it.
