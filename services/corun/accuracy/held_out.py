@@ -41,9 +41,8 @@ class _Series:
 
 async def measured(site: Site, asked: Sequence[Asked], alone_mb: Mapping[str, float], *, repeats: int) -> list[HeldOut]:
     """Measures every workload under every strategy, `repeats` times, as many in turn as the pool has browsers for."""
-    capabilities = await site.client.capabilities(platform=site.platform)
     found = []
-    for block in blocks(asked, max_connections=capabilities["max_connections"]):
+    for block in blocks(asked, max_connections=await site.max_connections()):
         found += await _block(site, block, alone_mb, repeats=repeats)
     return found
 

@@ -64,6 +64,12 @@ class Site:
         )
         return Forecast(self.peers, own, goal=Goal.LATENCY, batching_size=Settings().batching_size)
 
+    async def max_connections(self) -> int:
+        """Most browsers of the pool at once."""
+        preferred = next(iter(self.preferences.values()), "")
+        capabilities = await self.peers.capabilities(self.everything.environment.platform, preferred=preferred)
+        return capabilities.max_connections
+
     async def measure(self, plan: core_pb2.Plan) -> Measured:
         """Runs a plan once, past the orchestrator, so that nobody learns from it.
 
