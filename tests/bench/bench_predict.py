@@ -1,6 +1,7 @@
-"""How long Predict takes over gRPC, beside an empty call to a bare grpc.aio server in the same process and run.
+"""How long Predict takes in process and over gRPC, beside an empty call to a bare grpc.aio server in the same run.
 
-The ratio is what to compare between machines: both calls pay for the same loop, sockets and Python.
+Every prediction covers the three strategies. The ratio is what to compare between machines: all calls pay for the
+same Python, and those over gRPC for the same loop and sockets.
 """
 
 from __future__ import annotations
@@ -18,8 +19,14 @@ import grpc
 
 from corun.plumbing.channel import open_channel
 from corun.plumbing.server import Server
+from corun.predictor import converters
 from corun.predictor.build import build
 from corun.predictor.config import Settings
+from corun.predictor.core.knowledge import Knowledge
+from corun.predictor.core.observation import Lesson
+from corun.predictor.core.prediction import predict
+from corun.predictor.core.recommendation import recommend
+from corun.predictor.core.workload import Goal
 from corun.v1 import core_pb2, predictor_service_pb2
 from corun.v1.predictor_service_pb2_grpc import PredictorServiceStub
 
@@ -29,6 +36,7 @@ from rich.console import Console
 from rich.table import Table
 
 MODEL_COUNTS = (1, 3, 6, 16, 64)
+IN_PROCESS_COUNT = 6
 ROUNDS = 300
 TIMEOUT_SECONDS = 10
 ENVIRONMENT = predictor_service_pb2.ExecutionEnvironment(
@@ -65,7 +73,23 @@ async def predict_calls(folder: Path) -> AsyncIterator[dict[str, Call]]:
     async with build(settings) as service, server.serving([service]), open_channel(server.address) as channel:
         stub = PredictorServiceStub(channel)
         await stub.Observe(observations(), timeout=TIMEOUT_SECONDS)
-        yield {f"Predict, {count} models": predict_call(stub, count) for count in MODEL_COUNTS}
+        over_grpc = {f"Predict, {count} models": predict_call(stub, count) for count in MODEL_COUNTS}
+        yield {f"in process, {IN_PROCESS_COUNT} models": in_process_call(IN_PROCESS_COUNT), **over_grpc}
+
+
+def in_process_call(model_count: int) -> Call:
+    """The prediction and the choice without messages, by the same knowledge."""
+    message, lessons = request(model_count), observations()
+    environment = converters.environment_of(ENVIRONMENT)
+    lesson = Lesson(
+        environment.place, converters.observations_of(lessons.observations), converters.features_of(message.features)
+    )
+    knowledge, workload = Knowledge().learned([lesson]), converters.workload_of(message.workload)
+
+    async def call() -> object:
+        return recommend(predict(knowledge, workload, environment, batching_size=2), Goal.LATENCY)
+
+    return call
 
 
 def predict_call(stub: PredictorServiceAsyncStub, model_count: int) -> Call:

@@ -24,10 +24,11 @@ LATENCIES_MS: dict[core_pb2.Strategy.ValueType, float] = {
 
 @dataclass(slots=True)
 class FakePredictor(PredictorServiceServicer):
-    """Recommends `recommended`, and suggests profiles of a model until a run of it is observed.
+    """Recommends `recommended`, and suggests profiles of the workload's models until a run of each is observed.
 
     Predicts 80, 100 and 120 ms for parallel, sequential and batched, 1,000 / latency items per second, and
-    10 MB each. Plans put all runs in one stage (parallel), one run in a stage (sequential), or two (batched).
+    10 MB each; every model takes 40 ms alone. Plans put all runs in one stage (parallel), one run in a stage
+    (sequential), or two (batched).
     """
 
     recommended: core_pb2.Strategy.ValueType = core_pb2.STRATEGY_PARALLEL
@@ -41,10 +42,11 @@ class FakePredictor(PredictorServiceServicer):
     async def Predict(self, request: predictor_pb2.PredictRequest, _context: Context) -> predictor_pb2.PredictResponse:
         """All three strategies."""
         observed = {each.model_name for sent in self.observe_requests for each in sent.observations}
+        asked = {model.model_name for model in request.workload.models}
         return predictor_pb2.PredictResponse(
             predictions=[_prediction(strategy, request) for strategy in LATENCIES_MS],
             predictor_version=VERSION,
-            suggested_profiles=[each for each in self.suggestions if each.model_name not in observed],
+            suggested_profiles=[each for each in self.suggestions if each.model_name in asked - observed],
         )
 
     async def RecommendStrategy(
@@ -79,6 +81,24 @@ def _prediction(
         latency_ms=_estimate(latency),
         throughput_items_per_second=_estimate(1000 / latency),
         memory_mb=_estimate(10.0),
+        terms=_terms(latency, request.workload),
+    )
+
+
+def _terms(latency: float, workload: core_pb2.Workload) -> predictor_pb2.PredictionTerms:
+    """Every model takes 40 ms alone; whatever that leaves of the latency is called contention."""
+    solo_times = [
+        predictor_pb2.SoloTime(
+            model_name=model.model_name,
+            batch_size=model.batch_size,
+            lane_width=1,
+            time_ms=_estimate(40.0),
+            basis=predictor_pb2.SOLO_BASIS_GRAPH,
+        )
+        for model in workload.models
+    ]
+    return predictor_pb2.PredictionTerms(
+        solo_ms=40.0, contention_ms=latency - 41.0, dispatch_ms=1.0, weights_mb=6.0, lanes_mb=4.0, solo_times=solo_times
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import typer
 
-from corun.cli import compare, doctor, engines, infer, metrics, models, pool, run_command, serve, up
+from corun.cli import bench, compare, doctor, engines, explain, infer, metrics, models, pool, run_command, serve, up
 from corun.cli.failures import failure_of, report
 
 app = typer.Typer(
@@ -33,6 +33,7 @@ def _version(version: bool = typer.Option(False, "--version", help="Print the ve
 
 app.command("run")(run_command.run)
 app.command("compare")(compare.compare)
+app.command("explain")(explain.explain)
 app.command("infer")(infer.infer)
 app.command("models")(models.models)
 app.command("engines")(engines.engines)
@@ -40,6 +41,7 @@ app.command("pool")(pool.pool)
 app.command("metrics")(metrics.metrics)
 app.command("doctor")(doctor.doctor)
 app.command("up")(up.up)
+app.add_typer(bench.app, name="bench")
 app.add_typer(serve.app, name="serve")
 
 

@@ -7,6 +7,7 @@ import signal
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
@@ -40,19 +41,52 @@ async def session(
     db_path: Path | None = None,
     models_folder: Path | None = None,
     state_folder: Path | None = None,
+    max_connections: int | None = None,
 ) -> AsyncIterator[AsyncClient]:
-    """A client at `target`, or without one of an embedded stack that is closed when the context is left."""
+    """A client at `target`, or without one of an embedded stack that is closed when the context is left.
+
+    `max_connections` is for the embedded stack only; a deployment has its own.
+    """
     from corun.embedded import embedded_stack
 
     def services() -> AbstractAsyncContextManager[str]:
         # Services that live for one command would never come to the n-th execution.
         return embedded_stack(
-            db_path=db_path, models_folder=models_folder, state_folder=state_folder, validation_interval=1
+            db_path=db_path,
+            models_folder=models_folder,
+            state_folder=state_folder,
+            max_connections=max_connections,
+            validation_interval=1,
         )
 
     given = {"--db-path": db_path, "--models-folder": models_folder, "--state-folder": state_folder}
     async with _client(target, services, given) as client:
         yield client
+
+
+@asynccontextmanager
+async def passing_session(
+    target: str | None,
+    *,
+    db_path: Path | None = None,
+    models_folder: Path | None = None,
+    state_folder: Path | None = None,
+    max_connections: int | None = None,
+) -> AsyncIterator[AsyncClient]:
+    """As `session`, but an embedded stack has a database and a predictor's state that go with it unless given."""
+    if target is not None:
+        async with session(target, db_path=db_path, models_folder=models_folder, state_folder=state_folder) as client:
+            yield client
+        return
+    with TemporaryDirectory(prefix="corun-") as folder:
+        async with session(
+            None,
+            db_path=db_path or Path(folder) / "corun.duckdb",
+            models_folder=models_folder,
+            state_folder=state_folder or Path(folder) / "predictor",
+            max_connections=max_connections,
+        ) as client:
+            yield client
 
 
 @asynccontextmanager

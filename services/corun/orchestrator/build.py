@@ -30,12 +30,17 @@ async def build(settings: Settings) -> AsyncIterator[Service]:
             predictor=link("predictor", settings.predictor_target),
             pool=link("resource pool", settings.resource_pool_target),
             validator=link("validator", settings.validator_target),
-            timeouts=Timeouts(
-                short=settings.peer_timeout_seconds,
-                prepare=settings.prepare_timeout_seconds,
-                profile=settings.profile_timeout_seconds,
-                execute=settings.execute_timeout_seconds,
-                full_pool=settings.full_pool_timeout_seconds,
-            ),
+            timeouts=timeouts_of(settings),
         )
         yield Service(NAME, OrchestratorServicer(peers, settings), add_OrchestratorServiceServicer_to_server)
+
+
+def timeouts_of(settings: Settings) -> Timeouts:
+    """How long calls of the peers may take."""
+    return Timeouts(
+        short=settings.peer_timeout_seconds,
+        prepare=settings.prepare_timeout_seconds,
+        profile=settings.profile_timeout_seconds,
+        execute=settings.execute_timeout_seconds,
+        full_pool=settings.full_pool_timeout_seconds,
+    )

@@ -30,7 +30,7 @@ from corun.v1 import resource_pool_service_pb2 as pool_pb2
 
 
 class Forecast:
-    """The predictor's recommendation. Iterate over `profiling()` to the end; then it is there."""
+    """The predictor's recommendation. Iterate over `profiling()` to the end, or `ask()`; then it is there."""
 
     def __init__(self, peers: Peers, preparation: Preparation, *, goal: Goal, batching_size: int) -> None:
         self._peers = peers
@@ -56,12 +56,16 @@ class Forecast:
 
         Models that prefer another engine than the prediction is made for are profiled in theirs.
         """
-        self.recommendation = await self._peers.recommend(self._request)
+        await self.ask()
         orders = profile_orders(await self._suggestions())
         for order in orders:
             yield await self._profiled(order)
         if orders:
-            self.recommendation = await self._peers.recommend(self._request)
+            await self.ask()
+
+    async def ask(self) -> None:
+        """Asks the predictor by what it knows now; nothing is profiled."""
+        self.recommendation = await self._peers.recommend(self._request)
 
     async def _suggestions(self) -> list[tuple[str, Setting]]:
         """What is to be profiled, each model where it will run."""

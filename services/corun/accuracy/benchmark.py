@@ -1,0 +1,91 @@
+"""The benchmark from the first profile to the last measurement."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from contextlib import aclosing
+from dataclasses import dataclass
+from statistics import median
+
+from corun.accuracy.core import duration
+from corun.accuracy.core.design import Design, Workload
+from corun.accuracy.core.points import Execution, HeldOut
+from corun.accuracy.held_out import Asked, measured
+from corun.accuracy.reading import execute_call, forecast_of
+from corun.accuracy.site import Site
+from corun.orchestrator.converters import figures_of, predicted_figures
+from corun.orchestrator.core.terms import Strategy
+from corun.orchestrator.forecast import Forecast
+from corun.v1.orchestrator_service_pb2 import ExecutionResult
+from corun_client.calls import ExecutionEvent
+
+# In the middle of the batch sizes that are drawn.
+_PROFILED_BATCH = 4
+# As many models side by side as a workload can have, so that the narrowest lanes are profiled as well.
+_PROFILED_COPIES = 6
+_CHOICES_EACH = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What was learnt from and what was held out, and the median time to predict and choose, milliseconds."""
+
+    training: tuple[Execution, ...]
+    held_out: tuple[HeldOut, ...]
+    choice_ms: float
+    duration_seconds: float
+
+
+async def benchmark(site: Site, design: Design, *, repeats: int) -> Outcome:
+    """Profiles every model once, learns from the training, then predicts and measures what was held out.
+
+    Raises:
+        CorunError, RemoteError: what a service says that fails.
+    """
+    begin = time.monotonic()
+    alone_mb = {model.name: await _profile(site, model.name) for model in site.everything.models}
+    training = [
+        await _train(site, workload, strategy, alone_mb, number=f"{index} of {len(design.training)}")
+        for index, (workload, strategy) in enumerate(design.training, start=1)
+    ]
+    asked = [Asked(workload, workload in design.unseen, site.forecast(workload)) for workload in design.held_out]
+    choice_ms = [await _time_to_choose(each.forecast) for each in asked for _ in range(_CHOICES_EACH)]
+    held_out = await measured(site, asked, alone_mb, repeats=repeats)
+    return Outcome(tuple(training), tuple(held_out), median(choice_ms), time.monotonic() - begin)
+
+
+async def _profile(site: Site, name: str) -> float:
+    """Profiles a model as an execution would that finds it new; gives its memory alone, megabytes."""
+    site.listener.begin(f"profiling {name}", duration.PROFILE_SECONDS)
+    forecast = site.forecast(((name, _PROFILED_BATCH),) * _PROFILED_COPIES)
+    async with aclosing(forecast.profiling()) as profiling:
+        async for _ in profiling:
+            pass
+    alone = site.forecast(((name, _PROFILED_BATCH),))
+    await alone.ask()
+    return predicted_figures(alone.prediction_of(Strategy.SEQUENTIAL)).memory_mb
+
+
+async def _train(
+    site: Site, workload: Workload, strategy: Strategy, alone_mb: Mapping[str, float], *, number: str
+) -> Execution:
+    """Runs a workload through the front door, which teaches the predictor."""
+    site.listener.begin(f"training {number}: {len(workload)} models {strategy}", duration.TRAIN_SECONDS)
+    results: list[ExecutionResult] = []
+
+    def note(event: ExecutionEvent) -> None:
+        if event.HasField("completed"):
+            results.append(event.completed)
+
+    await site.client.follow(execute_call(workload, strategy, site.platform, site.preferences), note)
+    (result,) = results
+    return Execution(
+        workload, forecast_of(result.predicted, workload, alone_mb), figures_of(result.measured.performance)
+    )
+
+
+async def _time_to_choose(forecast: Forecast) -> float:
+    begin = time.perf_counter()
+    await forecast.ask()
+    return (time.perf_counter() - begin) * 1000

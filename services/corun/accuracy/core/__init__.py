@@ -1,0 +1,1 @@
+"""Drawing workloads, scoring predictions, baselines and the choice of strategies. Pure."""
