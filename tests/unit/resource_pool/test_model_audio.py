@@ -96,6 +96,7 @@ def test_a_wav_of_any_rate_depth_and_channels_becomes_one_channel_at_the_models_
         (wav(np.zeros(601 * 1000), rate=1000), "too long"),
         (wav(np.zeros(100), rate=10), "sample rate of 10 Hz"),
     ],
+    ids=["nothing", "no header", "text", "no samples", "FLAC", "not finite", "long", "slow"],  # files carry the time
 )
 def test_what_is_not_a_usable_recording_is_named(vad: Model, content: bytes, problem: str) -> None:
     with pytest.raises(InvalidField, match=problem) as raised:
