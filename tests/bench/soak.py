@@ -9,14 +9,11 @@ from __future__ import annotations
 import argparse
 import asyncio
 import itertools
-import os
-import signal
 import statistics
 import sys
 import time
-from asyncio.subprocess import PIPE
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -30,6 +27,7 @@ from corun.resource_pool.browser import processes
 from corun.v1 import core_pb2
 from corun.v1 import resource_pool_service_pb2 as messages
 from corun.v1.resource_pool_service_pb2_grpc import ResourcePoolServiceStub
+from tests.browser.running import pool_process
 
 if TYPE_CHECKING:
     from corun.v1.resource_pool_service_pb2_grpc import ResourcePoolServiceAsyncStub  # exists in the stubs only
@@ -41,6 +39,8 @@ TIMEOUT_SECONDS = 120
 SETTLE_SECONDS = 3
 # The heaps of a process that has just started have yet to find their size.
 WARM_GENERATIONS = 2
+# Below this there are too few samples to tell a slope.
+LEAST_RUNS = 10 * CONNECTIONS * RUNS_OF_A_BROWSER // 2
 # Megabytes per 1,000 runs. Two fresh browsers differ by some from the two before them.
 SERVICE_GROWTH, BROWSER_GROWTH = 2.0, 10.0
 
@@ -162,30 +162,6 @@ def _at_rest(status: messages.GetPoolStatusResponse) -> bool:
     return not status.leases and states == ["ready"] * CONNECTIONS
 
 
-@asynccontextmanager
-async def pool_process() -> AsyncIterator[tuple[psutil.Process, str]]:
-    """The pool in a process of its own, and where it listens."""
-    settings = {
-        "port": 0,
-        "max_connections": CONNECTIONS,
-        "core_count": 1,
-        "recycle_after_runs": RUNS_OF_A_BROWSER,
-        "probe_at_start": False,
-    }
-    environment = os.environ | {f"CORUN_RESOURCE_POOL_{name.upper()}": str(value) for name, value in settings.items()}
-    child = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "corun.resource_pool", env=environment, stdout=PIPE
-    )
-    try:
-        assert child.stdout is not None
-        line = await child.stdout.readline()
-        yield psutil.Process(child.pid), line.decode().rsplit(maxsplit=1)[-1]
-    finally:
-        with suppress(ProcessLookupError):
-            child.send_signal(signal.SIGTERM)
-        await child.wait()
-
-
 def growth(samples: Sequence[Sample], size: Callable[[Sample], float]) -> float:
     """Megabytes per 1,000 runs: the median of the slopes between all pairs of samples (Theil and Sen)."""
     slopes = [
@@ -240,11 +216,12 @@ def show(samples: Sequence[Sample], found: Sequence[tuple[str, str, str, bool]],
 async def soak(run_count: int, engine: str) -> bool:
     """Runs, prints, and says whether all bounds hold."""
     begin = time.monotonic()
-    async with pool_process() as (service, address), AsyncExitStack() as stack:
+    settings = {"max_connections": CONNECTIONS, "core_count": 1, "recycle_after_runs": RUNS_OF_A_BROWSER}
+    async with pool_process(settings) as (child, address), AsyncExitStack() as stack:
         stubs = [
             ResourcePoolServiceStub(await stack.enter_async_context(open_channel(address))) for _ in range(CLIENTS + 1)
         ]
-        running = Soak(service, stubs[0], stubs[1:], engine)
+        running = Soak(psutil.Process(child.pid), stubs[0], stubs[1:], engine)
         samples = await running.run(run_count)
         status = await running.pool.GetPoolStatus(messages.GetPoolStatusRequest())
     for failure in running.failures:
@@ -264,4 +241,6 @@ if __name__ == "__main__":
     parser.add_argument("--runs", type=int, default=2000)
     parser.add_argument("--engine", default="chromium-shell")
     arguments = parser.parse_args()
+    if arguments.runs < LEAST_RUNS:
+        parser.error(f"--runs: {arguments.runs} are too few; at least {LEAST_RUNS}")
     sys.exit(0 if asyncio.run(soak(arguments.runs, arguments.engine)) else 1)

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import sys
 import time
-from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import grpc
 import numpy as np
 import psutil
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from corun.plumbing.channel import open_channel
 from corun.plumbing.server import Server
@@ -34,6 +33,7 @@ from tests.faults.fault_models import QUICK
 if TYPE_CHECKING:
     from corun.v1.resource_pool_service_pb2_grpc import ResourcePoolServiceAsyncStub  # exists in the stubs only
 
+SERVICE_NAME = "corun.v1.ResourcePoolService"
 QUIET_SECONDS = 10.0
 # From nothing to ready, on two idle cores.
 _USUAL_START_SECONDS = {"chromium": 2.0, "chromium-shell": 1.0, "firefox": 4.0}
@@ -87,10 +87,29 @@ class FaultyPool:
         """A bound that holds on an idle machine, for this one."""
         return seconds * self.pace
 
+    @asynccontextmanager
+    async def all_held(self, engine: str) -> AsyncIterator[None]:
+        """There are two browsers of the engine and nothing else, and both are somebody else's."""
+        async with self.inside.pool.lease((need(engine),) * 2, purpose="a bystander", exclusive=False):
+            yield
+
     async def start_both(self, engine: str) -> None:
         """Sees to it that there are two browsers of the engine and nothing else."""
-        async with self.inside.pool.lease((need(engine),) * 2, purpose="a start", exclusive=False):
+        async with self.all_held(engine):
             await self.status()
+
+    async def health(self, part: str = "") -> int:
+        """Of the service, or of a part of it such as webgpu."""
+        async with open_channel(self.address) as channel:
+            return await ask_health(channel, part)
+
+    async def until_health_is(self, expected: int, part: str = "") -> None:
+        """Health tells of a change as soon as whoever watches the pool has seen it."""
+        for _ in range(50):
+            if await self.health(part) == expected:
+                return
+            await asyncio.sleep(0.02)
+        raise AssertionError(f"the health of {part or 'the service'} stays {await self.health(part)}")
 
     async def ready_or_leased(self, count: int, *, within_seconds: float) -> float:
         """Waits until so many browsers are up; gives how long it took."""
@@ -116,6 +135,14 @@ class FaultyPool:
         pool = self.inside.pool
         states = {each.state for each in self.connections}
         return not pool.leases and not pool.queued_count and states == {"ready"} and not self.strays()
+
+
+async def ask_health(channel: grpc.aio.Channel, part: str = "", *, timeout: float | None = None) -> int:
+    """What a pool says of its health, or of a part's."""
+    name = "/".join(filter(None, (SERVICE_NAME, part)))
+    check = health_pb2_grpc.HealthStub(channel).Check  # type: ignore[attr-defined]  # its stubs know no methods
+    response = await check(health_pb2.HealthCheckRequest(service=name), timeout=timeout)
+    return int(response.status)
 
 
 async def until(condition: Callable[[], bool], within_seconds: float) -> float:
@@ -165,32 +192,6 @@ async def faulty_pool(models: Path, **settings: object) -> AsyncIterator[FaultyP
     given = Settings.model_validate({"max_connections": 2, "core_count": 2, "models_folder": models, **settings})
     async with build(given) as service, server.serving([service]), open_channel(server.address) as channel:
         yield FaultyPool(ResourcePoolServiceStub(channel), service.servicer, server.address)
-
-
-@asynccontextmanager
-async def pool_process(models: Path, temporary: Path, **settings: str) -> AsyncIterator[tuple[Process, str]]:
-    """The pool as a process of its own, with a temporary folder of its own: the process and its address."""
-    environment = os.environ | {
-        "TMPDIR": str(temporary),
-        "CORUN_RESOURCE_POOL_PORT": "0",
-        "CORUN_RESOURCE_POOL_PROBE_AT_START": "false",
-        "CORUN_RESOURCE_POOL_MODELS_FOLDER": str(models),
-        "CORUN_RESOURCE_POOL_CORE_COUNT": "2",
-        **settings,
-    }
-    child = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "corun.resource_pool", env=environment, stdout=PIPE, stderr=asyncio.subprocess.DEVNULL
-    )
-    try:
-        assert child.stdout is not None
-        async with asyncio.timeout(60):
-            while not (line := (await child.stdout.readline()).decode()).startswith("resource_pool listening on "):
-                assert line
-        yield child, line.split()[-1]
-    finally:
-        if child.returncode is None:
-            child.kill()
-        await child.wait()
 
 
 def real(connection: BrowserConnection) -> Connection:

@@ -16,7 +16,7 @@ from corun.plumbing.channel import open_channel
 from corun.v1 import resource_pool_service_pb2 as messages
 from corun.v1.resource_pool_service_pb2_grpc import ResourcePoolServiceStub
 from tests.faults.fault_models import BUSY, ENDLESS
-from tests.faults.faulty_pool import FaultyPool, infer_request, need, plan_request, until
+from tests.faults.faulty_pool import FaultyPool, infer_request, plan_request, until
 
 if TYPE_CHECKING:
     from corun.v1.resource_pool_service_pb2_grpc import ResourcePoolServiceAsyncStub  # exists in the stubs only
@@ -66,13 +66,6 @@ async def outcome(call: Call) -> BaseException | None:
 
     (end,) = await asyncio.gather(to_the_end(), return_exceptions=True)
     return end
-
-
-@asynccontextmanager
-async def all_held(pool: FaultyPool, engine: str) -> AsyncIterator[None]:
-    """Every browser is somebody else's."""
-    async with pool.inside.pool.lease((need(engine),) * 2, purpose="a bystander", exclusive=False):
-        yield
 
 
 @asynccontextmanager
@@ -134,7 +127,7 @@ async def test_a_client_that_leaves_while_it_waits_prepares_or_runs_holds_nothin
 ) -> None:
     pauses = random.Random(f"{SEED} {engine} {model} {leave}")
 
-    async with all_held(pool, engine):
+    async with pool.all_held(engine):
         leases = [each.lease_count for each in pool.connections]
         await left_at(
             pool,

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from dataclasses import replace
 from pathlib import Path
 
 import grpc
 import pytest
-from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1 import health_pb2
 
-from corun.plumbing.channel import open_channel
 from corun.plumbing.status import RemoteError
 from corun.resource_pool.browser import connection
 from corun.resource_pool.browser.engines import ENGINES
@@ -39,23 +37,6 @@ def put(monkeypatch: pytest.MonkeyPatch, place: Path | None, *, but: str = "") -
             monkeypatch.setitem(ENGINES, name, replace(engine, find=lambda: place))
 
 
-async def health_of(pool: FaultyPool, part: str) -> int:
-    async with open_channel(pool.address) as channel:
-        request = health_pb2.HealthCheckRequest(service=f"corun.v1.ResourcePoolService{part}")
-        stub = health_pb2_grpc.HealthStub(channel)
-        response = await stub.Check(request)  # type: ignore[attr-defined]  # its stubs know no methods
-        return int(response.status)
-
-
-async def until_health_is(pool: FaultyPool, part: str, expected: int) -> None:
-    """Health tells of a change as soon as whoever watches the pool has seen it."""
-    for _ in range(50):
-        if await health_of(pool, part) == expected:
-            return
-        await asyncio.sleep(0.02)
-    pytest.fail(f"the health of {part or 'the service'} stays {await health_of(pool, part)}")
-
-
 async def refusal(pool: FaultyPool, engine: str, platform: str) -> RemoteError:
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await pool.infer(engine, platform=platform)
@@ -73,8 +54,8 @@ async def test_without_some_engines_the_others_run_and_each_says_how_to_get_it(
         missing = {each.engine: each.detail for each in found if not each.available}
         assert missing.keys() == ENGINES.keys() - {WORKS}
         assert all(ENGINES[name].how_to_get in detail for name, detail in missing.items())
-        await until_health_is(pool, "", HEALTH.SERVING)
-        await until_health_is(pool, "/wasm", HEALTH.SERVING)
+        await pool.until_health_is(HEALTH.SERVING)
+        await pool.until_health_is(HEALTH.SERVING, "wasm")
         await pool.assert_unharmed(WORKS)
 
 
@@ -86,9 +67,9 @@ async def test_without_any_engine_the_service_is_up_and_says_that_nothing_runs(
         error = await refusal(pool, "chromium", "webnn")
         assert (error.code, error.reason) == ("FAILED_PRECONDITION", "PLATFORM_UNAVAILABLE")
         assert all(engine.how_to_get in error.message for engine in ENGINES.values())
-        await until_health_is(pool, "", HEALTH.SERVING)
-        for part in ("/wasm", "/webgpu", "/webnn"):
-            await until_health_is(pool, part, HEALTH.NOT_SERVING)
+        await pool.until_health_is(HEALTH.SERVING)
+        for part in ("wasm", "webgpu", "webnn"):
+            await pool.until_health_is(HEALTH.NOT_SERVING, part)
         status = await pool.status()
         assert (list(status.connections), list(status.leases), status.queued_count) == ([], [], 0)
 

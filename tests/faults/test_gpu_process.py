@@ -8,9 +8,8 @@ from collections.abc import Awaitable, Callable
 
 import grpc
 import pytest
-from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1 import health_pb2
 
-from corun.plumbing.channel import open_channel
 from corun.plumbing.status import RemoteError
 from corun.resource_pool.browser.engines import ENGINES
 from corun.resource_pool.contract import BrowserConnection
@@ -21,7 +20,6 @@ from tests.faults.faulty_pool import FaultyPool, real, until
 
 CRASHES = 6
 FAILED_AT_ONCE = 2.0
-HEALTH_NAME = "corun.v1.ResourcePoolService/webgpu"
 
 
 async def crash_gpu(connection: BrowserConnection) -> None:
@@ -97,24 +95,6 @@ async def test_a_device_that_is_lost_fails_its_run_at_once_and_the_run_is_tried_
     assert losses[0] - begin < pool.bound(FAILED_AT_ONCE)
 
 
-async def until_webgpu_is(pool: FaultyPool, expected: int) -> None:
-    """Health tells of a change as soon as whoever watches the pool has seen it."""
-    for _ in range(50):
-        if await health_of_webgpu(pool) == expected:
-            return
-        await asyncio.sleep(0.02)
-    pytest.fail(f"the health of webgpu stays {await health_of_webgpu(pool)}")
-
-
-async def health_of_webgpu(pool: FaultyPool) -> int:
-    async with open_channel(pool.address) as channel:
-        stub = health_pb2_grpc.HealthStub(channel)
-        response = await stub.Check(  # type: ignore[attr-defined]  # its stubs know no methods
-            health_pb2.HealthCheckRequest(service=HEALTH_NAME)
-        )
-        return int(response.status)
-
-
 async def test_a_platform_that_failed_several_times_is_said_to_be_degraded_until_it_works_again(
     pool: FaultyPool, engine_with_gpu_process: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -124,7 +104,7 @@ async def test_a_platform_that_failed_several_times_is_said_to_be_degraded_until
     for name in others:
         monkeypatch.delitem(ENGINES, name)
     assert await pool.infer(engine, platform="webgpu") == engine
-    await until_webgpu_is(pool, health_pb2.HealthCheckResponse.SERVING)
+    await pool.until_health_is(health_pb2.HealthCheckResponse.SERVING, "webgpu")
     for each in [found.engine for found in pool.inside.capabilities.probed] * 3:
         pool.inside.pool.fleet.health.note_failure(each, "the GPU device was lost", platform="webgpu")
     with pytest.raises(grpc.aio.AioRpcError) as caught:
@@ -139,7 +119,7 @@ async def test_a_platform_that_failed_several_times_is_said_to_be_degraded_until
         if (each.engine, each.platform) == (engine, platform_value("webgpu"))
     ]
     assert (entry.state, entry.detail) == ("degraded", "the GPU device was lost")
-    await until_webgpu_is(pool, health_pb2.HealthCheckResponse.NOT_SERVING)
+    await pool.until_health_is(health_pb2.HealthCheckResponse.NOT_SERVING, "webgpu")
     await asyncio.sleep(error.retry_after_seconds + 0.1)
     assert await pool.infer(engine, platform="webgpu") == engine
-    await until_webgpu_is(pool, health_pb2.HealthCheckResponse.SERVING)
+    await pool.until_health_is(health_pb2.HealthCheckResponse.SERVING, "webgpu")

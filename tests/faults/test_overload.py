@@ -7,20 +7,23 @@ import random
 import statistics
 import time
 from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import grpc
 import numpy as np
-from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1 import health_pb2
 
 from corun.plumbing.channel import open_channel
 from corun.plumbing.status import RemoteError
 from corun.v1 import resource_pool_service_pb2 as messages
 from corun.v1.resource_pool_service_pb2_grpc import ResourcePoolServiceStub
+from tests.browser.running import pool_process
 from tests.faults.fault_models import SLOW
-from tests.faults.faulty_pool import infer_request, pool_process
+from tests.faults.faulty_pool import ask_health, infer_request
 
 if TYPE_CHECKING:
     from corun.v1.resource_pool_service_pb2_grpc import ResourcePoolServiceAsyncStub  # exists in the stubs only
@@ -74,35 +77,43 @@ async def overloaded(stub: ResourcePoolServiceAsyncStub, usual_seconds: float) -
     return load
 
 
+@asynccontextmanager
+async def one_browser(
+    models: Path, *, queue_timeout_seconds: float
+) -> AsyncIterator[tuple[ResourcePoolServiceAsyncStub, str]]:
+    """The contract of a pool that has room for one browser, and its address. This process is left to the clients."""
+    settings = {
+        "models_folder": models,
+        "max_connections": 1,
+        "core_count": 1,
+        "queue_timeout_seconds": queue_timeout_seconds,
+    }
+    async with pool_process(settings) as (_, address), open_channel(address) as channel:
+        yield ResourcePoolServiceStub(channel), address
+
+
 async def health_answers(address: str) -> list[float]:
     """Asks for the health of the service until cancelled; gives the seconds of every answer."""
     times: list[float] = []
     async with open_channel(address) as channel:
-        stub = health_pb2_grpc.HealthStub(channel)
         try:
             while True:
                 begin = time.perf_counter()
-                answer = await stub.Check(  # type: ignore[attr-defined]  # its stubs know no methods
-                    health_pb2.HealthCheckRequest(service="corun.v1.ResourcePoolService"), timeout=HEALTH_SECONDS
-                )
+                status = await ask_health(channel, timeout=HEALTH_SECONDS)
                 times.append(time.perf_counter() - begin)
-                assert answer.status == health_pb2.HealthCheckResponse.SERVING
+                assert status == health_pb2.HealthCheckResponse.SERVING
                 await asyncio.sleep(HEALTH_PAUSE)
         except asyncio.CancelledError:
             return times
 
 
 async def test_under_ten_times_its_load_the_pool_refuses_the_excess_and_serves_the_rest_as_quickly(
-    fault_models: Path, tmp_path: Path
+    fault_models: Path,
 ) -> None:
-    settings = {"MAX_CONNECTIONS": "1", "CORE_COUNT": "1", "QUEUE_TIMEOUT_SECONDS": "30"}
-    async with pool_process(fault_models, tmp_path, **prefixed(settings)) as (_, address), open_channel(address) as one:
-        stub = ResourcePoolServiceStub(one)
+    async with one_browser(fault_models, queue_timeout_seconds=30) as (stub, _):
         alone = (await unloaded(stub))[UNLOADED_RUNS // 4 :]
     usual = statistics.median(alone)
-    settings["QUEUE_TIMEOUT_SECONDS"] = f"{usual / 2:.3f}"
-    async with pool_process(fault_models, tmp_path, **prefixed(settings)) as (_, address), open_channel(address) as one:
-        stub = ResourcePoolServiceStub(one)
+    async with one_browser(fault_models, queue_timeout_seconds=usual / 2) as (stub, address):
         await stub.Infer(REQUEST, timeout=120, wait_for_ready=True)
         health = asyncio.create_task(health_answers(address))
         load = await overloaded(stub, usual)
@@ -123,8 +134,3 @@ async def test_under_ten_times_its_load_the_pool_refuses_the_excess_and_serves_t
     assert len(answers) > OVERLOAD_SECONDS / (HEALTH_PAUSE + HEALTH_SECONDS)
     assert (list(status.leases), status.queued_count) == ([], 0)
     assert {connection.state for connection in status.connections} == {"ready"}
-
-
-def prefixed(settings: dict[str, str]) -> dict[str, str]:
-    """Settings as the service reads them from its environment."""
-    return {f"CORUN_RESOURCE_POOL_{name}": value for name, value in settings.items()}

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import grpc
@@ -22,13 +20,6 @@ pytestmark = pytest.mark.parametrize("engine", ["chromium-shell"], indirect=True
 DEADLINE = 0.2
 TOLD = 0.5
 REPLACED = 5.0
-
-
-@asynccontextmanager
-async def full(pool: FaultyPool, engine: str) -> AsyncIterator[None]:
-    """Both browsers are somebody else's."""
-    async with pool.inside.pool.lease((need(engine),) * 2, purpose="a bystander", exclusive=False):
-        yield
 
 
 async def forget_long_leases(pool: FaultyPool, engine: str) -> None:
@@ -49,7 +40,7 @@ async def refusal(pool: FaultyPool, engine: str, *, timeout: float) -> RemoteErr
 
 async def test_a_request_whose_deadline_passes_in_the_queue_is_never_granted(pool: FaultyPool, engine: str) -> None:
     await forget_long_leases(pool, engine)
-    async with full(pool, engine):
+    async with pool.all_held(engine):
         before = [each.lease_count for each in pool.connections]
         error = await refusal(pool, engine, timeout=DEADLINE)
         assert error.code == "DEADLINE_EXCEEDED"
@@ -64,7 +55,7 @@ async def test_a_request_that_waits_longer_than_the_pool_allows_is_told_when_to_
 ) -> None:
     await forget_long_leases(pool, engine)
     inside = pool.inside.pool
-    async with full(pool, engine):
+    async with pool.all_held(engine):
         monkeypatch.setattr(inside, "limits", replace(inside.limits, queue_timeout_seconds=DEADLINE))
         before = [each.lease_count for each in pool.connections]
         error = await refusal(pool, engine, timeout=30)
@@ -102,7 +93,7 @@ async def test_a_queue_that_would_last_too_long_refuses_at_once_and_serves_those
 ) -> None:
     inside = pool.inside.pool
     monkeypatch.setattr(inside, "limits", replace(inside.limits, max_queued_count=1))
-    async with full(pool, engine):
+    async with pool.all_held(engine):
         waits = asyncio.ensure_future(pool.infer(engine))
         await until(lambda: inside.queued_count == 1, TOLD * pool.pace)
         error = await refusal(pool, engine, timeout=30)

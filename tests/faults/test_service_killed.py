@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from asyncio.subprocess import DEVNULL
 from pathlib import Path
 
 import psutil
@@ -13,8 +14,9 @@ from corun.plumbing.channel import open_channel
 from corun.resource_pool.browser import processes
 from corun.v1 import resource_pool_service_pb2 as messages
 from corun.v1.resource_pool_service_pb2_grpc import ResourcePoolServiceStub
+from tests.browser.running import pool_process
 from tests.faults.fault_models import ENDLESS, QUICK
-from tests.faults.faulty_pool import infer_request, pool_process
+from tests.faults.faulty_pool import infer_request
 
 ENGINES = ("chromium", "chromium-shell", "firefox")
 GONE = 3.0
@@ -23,8 +25,9 @@ GONE = 3.0
 async def test_three_seconds_after_the_pool_was_killed_no_browser_of_any_kind_is_left(
     fault_models: Path, tmp_path: Path
 ) -> None:
+    settings = {"models_folder": fault_models, "core_count": 2, "max_connections": 3}
     async with (
-        pool_process(fault_models, tmp_path, CORUN_RESOURCE_POOL_MAX_CONNECTIONS="3") as (pool, address),
+        pool_process(settings, environment={"TMPDIR": str(tmp_path)}, stderr=DEVNULL) as (pool, address),
         open_channel(address) as channel,
     ):
         stub = ResourcePoolServiceStub(channel)
