@@ -118,7 +118,13 @@ async def _measured(
     connections = connections_for(psutil.virtual_memory().total / 1e6)
     with AccuracyProgress(expected_seconds=seconds) as progress:
         async with (
-            session.passing_session(target, **folders, max_connections=connections) as client,
+            session.passing_session(
+                target,
+                db_path=folders["db_path"],
+                models_folder=folders["models_folder"],
+                state_folder=folders["state_folder"],
+                max_connections=connections,
+            ) as client,
             peers_at(client.target) as peers,
         ):
             site = await find_site(

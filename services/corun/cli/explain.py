@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -46,11 +44,10 @@ def explain(
     )
 
     async def work() -> Explanation:
-        # Nothing is recorded, so an embedded validator gets a database that goes with it.
-        with TemporaryDirectory(prefix="corun-") as folder, waiting("predicting"):
-            db_path = Path(folder) / "corun.duckdb" if target is None else None
-            async with session.session(
-                target, db_path=db_path, models_folder=models_folder, state_folder=state_folder
+        # Nothing is recorded, so no database is kept.
+        with waiting("predicting"):
+            async with session.passing_session(
+                target, models_folder=models_folder, state_folder=state_folder, fresh_predictor=False
             ) as client:
                 return await _explained(client.target, request, profile=profile)
 

@@ -72,18 +72,22 @@ async def passing_session(
     models_folder: Path | None = None,
     state_folder: Path | None = None,
     max_connections: int | None = None,
+    fresh_predictor: bool = True,
 ) -> AsyncIterator[AsyncClient]:
-    """As `session`, but an embedded stack has a database and a predictor's state that go with it unless given."""
-    if target is not None:
-        async with session(target, db_path=db_path, models_folder=models_folder, state_folder=state_folder) as client:
-            yield client
-        return
+    """As `session`, but unless given an embedded stack has a database that goes with it.
+
+    With `fresh_predictor` the same goes for the predictor's state.
+    """
     with TemporaryDirectory(prefix="corun-") as folder:
+        if target is None:
+            db_path = db_path or Path(folder) / "corun.duckdb"
+            if fresh_predictor:
+                state_folder = state_folder or Path(folder) / "predictor"
         async with session(
-            None,
-            db_path=db_path or Path(folder) / "corun.duckdb",
+            target,
+            db_path=db_path,
             models_folder=models_folder,
-            state_folder=state_folder or Path(folder) / "predictor",
+            state_folder=state_folder,
             max_connections=max_connections,
         ) as client:
             yield client

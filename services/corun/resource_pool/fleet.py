@@ -83,8 +83,12 @@ class Fleet:
     @property
     def may_offer_more(self) -> bool:
         """A browser is starting, or there is room for another."""
-        states = [connection.state for connection in self.connections if connection.state in ALIVE]
-        return ConnectionState.STARTING in states or len(states) < self.max_connections
+        starting = any(connection.state is ConnectionState.STARTING for connection in self.connections)
+        return starting or self._has_room
+
+    @property
+    def _has_room(self) -> bool:
+        return sum(connection.state in ALIVE for connection in self.connections) < self.max_connections
 
     def connection(self, connection_id: str) -> BrowserConnection:
         """The browser of this id.
@@ -104,8 +108,7 @@ class Fleet:
 
     def warm_up(self, engine: str) -> None:
         """Starts a browser that nobody has asked for yet, if there is room for one; again while that may help."""
-        alive = sum(connection.state in ALIVE for connection in self.connections)
-        if alive < self.max_connections and not self._closing:
+        if self._has_room and not self._closing:
             self.open(engine, failed=partial(self._warm_up_again, engine))
 
     def _warm_up_again(self, engine: str, problem: CorunError) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from corun.accuracy.core.baselines import baselines
+from corun.accuracy.core.baselines import Baseline, baselines
 from corun.accuracy.core.points import Execution, HeldOut, Interval, Point
 from corun.accuracy.core.scoring import Score, score
 from corun.accuracy.core.selection import select
@@ -23,29 +23,22 @@ def own_scores(points: Sequence[Point]) -> Scores:
     def scored(goal: Goal, part: Sequence[Point]) -> Score:
         intervals: list[Interval] = [point.forecast.intervals[goal] for point in part]
         repeats = [[figures.of(goal) for figures in point.repeats] for point in part]
-        return score(
-            [point.forecast.figures.of(goal) for point in part],
-            _measured(goal, part),
-            intervals=intervals,
-            repeats=repeats,
-        )
+        predicted = [point.forecast.figures.of(goal) for point in part]
+        return score(predicted, _measured(goal, part), intervals=intervals, repeats=repeats)
 
-    return {goal.value: {name: asdict(scored(goal, part)) for name, part in _parts(points)} for goal in Goal}
+    return _scores(points, scored)
 
 
 def baseline_scores(training: Sequence[Execution], points: Sequence[Point]) -> dict[str, Scores]:
     """Scores of each baseline by its name, on the same points."""
-    found = {}
-    for name, predict in baselines(training).items():
-        predicted: Mapping[int, Figures] = {id(point): predict(point.forecast.features) for point in points}
-        found[name] = {
-            goal.value: {
-                part_name: asdict(score([predicted[id(point)].of(goal) for point in part], _measured(goal, part)))
-                for part_name, part in _parts(points)
-            }
-            for goal in Goal
-        }
-    return found
+
+    def of(predict: Baseline) -> Scores:
+        def scored(goal: Goal, part: Sequence[Point]) -> Score:
+            return score([predict(point.forecast.features).of(goal) for point in part], _measured(goal, part))
+
+        return _scores(points, scored)
+
+    return {name: of(predict) for name, predict in baselines(training).items()}
 
 
 def selection_document(workloads: Sequence[HeldOut]) -> dict[str, Any]:
@@ -77,8 +70,9 @@ def point_document(point: Point) -> dict[str, Any]:
     }
 
 
-def _parts(points: Sequence[Point]) -> list[tuple[str, list[Point]]]:
-    return [(name, [point for point in points if PARTS[point.unseen] == name]) for name in PARTS]
+def _scores(points: Sequence[Point], scored: Callable[[Goal, Sequence[Point]], Score]) -> Scores:
+    parts = {name: [point for point in points if PARTS[point.unseen] == name] for name in PARTS}
+    return {goal.value: {name: asdict(scored(goal, part)) for name, part in parts.items()} for goal in Goal}
 
 
 def _measured(goal: Goal, points: Sequence[Point]) -> list[float]:
