@@ -35,7 +35,7 @@ def accuracy_tables(report: Mapping[str, Any]) -> Iterator[RenderableType]:
         yield Text("the predictor already knew what it had learnt before", style="yellow")
     noise = max(report["latency"][part]["noise_floor"] or 0.0 for part in _PARTS)
     if noise > _BUSY:
-        words = f"single runs were {noise:.0%} off the median of their repeats: was something else running?"
+        words = f"single runs were {noise:.0%} off the median of their repeats: the machine is noisy or was busy"
         yield Text(words, style="yellow")
     for part, words in _PARTS.items():
         yield _errors(report, part, f"{words} ({report['latency'][part]['count']} points)")
