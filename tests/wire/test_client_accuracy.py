@@ -91,6 +91,16 @@ async def test_a_slower_recommendation_is_regretted() -> None:
     assert "the predictor already knew what it had learnt before" in out
 
 
+async def test_a_noisy_machine_is_noticed() -> None:
+    async with one_address() as services:
+        for strategy in (core_pb2.STRATEGY_PARALLEL, core_pb2.STRATEGY_SEQUENTIAL, core_pb2.STRATEGY_BATCHED):
+            # One execution to learn from, and two rounds of each of two workloads: 40 % off 100 ms on either side.
+            services.pool.outcomes[strategy].extend(map(figures, (100.0, 60.0, 140.0, 60.0, 140.0)))
+        code, out, err = await corun(*BENCH, *SIZE, "--target", services.target)
+    assert (code, err) == (0, "")
+    assert "single runs were 40% off the median of their repeats: the machine is noisy or was busy" in out
+
+
 async def test_a_picture_is_drawn(tmp_path: Path) -> None:
     path = tmp_path / "points.png"
     async with one_address() as services:

@@ -29,10 +29,14 @@ _CHOICES_EACH = 20
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What was learnt from and what was held out, and the median time to predict and choose, milliseconds."""
+    """What was learnt from and what was held out.
+
+    `alone_mb` is what each model takes alone, megabytes; `choice_ms` the median time to predict and choose.
+    """
 
     training: tuple[Execution, ...]
     held_out: tuple[HeldOut, ...]
+    alone_mb: Mapping[str, float]
     choice_ms: float
     duration_seconds: float
 
@@ -52,7 +56,7 @@ async def benchmark(site: Site, design: Design, *, repeats: int) -> Outcome:
     asked = [Asked(workload, workload in design.unseen, site.forecast(workload)) for workload in design.held_out]
     choice_ms = [await _time_to_choose(each.forecast) for each in asked for _ in range(_CHOICES_EACH)]
     held_out = await measured(site, asked, alone_mb, repeats=repeats)
-    return Outcome(tuple(training), tuple(held_out), median(choice_ms), time.monotonic() - begin)
+    return Outcome(tuple(training), tuple(held_out), alone_mb, median(choice_ms), time.monotonic() - begin)
 
 
 async def _profile(site: Site, name: str) -> float:

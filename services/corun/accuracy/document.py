@@ -28,6 +28,7 @@ def document(site: Site, design: Design, outcome: Outcome, *, seed: int, repeats
         "core_count": environment.core_count,
         "models": [model.name for model in site.everything.models],
         "left_out": design.left_out,
+        "alone_mb": dict(outcome.alone_mb),
         "fresh_state": fresh,
         "counts": {
             "train": len(design.training),

@@ -17,6 +17,9 @@ _BASELINES = {
     "linear_regression": "linear regression",
 }
 
+# Repeated runs on a quiet machine differ by 4-10 %, as was measured (predictor.core.interval).
+_BUSY = 0.1
+
 
 def accuracy_tables(report: Mapping[str, Any]) -> Iterator[RenderableType]:
     """How it was done, errors beside those of baselines for each part, and how the choices did."""
@@ -30,6 +33,10 @@ def accuracy_tables(report: Mapping[str, Any]) -> Iterator[RenderableType]:
     yield f"left out of training and profiled once: {report['left_out']}"
     if not report["fresh_state"]:
         yield Text("the predictor already knew what it had learnt before", style="yellow")
+    noise = max(report["latency"][part]["noise_floor"] or 0.0 for part in _PARTS)
+    if noise > _BUSY:
+        words = f"single runs were {noise:.0%} off the median of their repeats: the machine is noisy or was busy"
+        yield Text(words, style="yellow")
     for part, words in _PARTS.items():
         yield _errors(report, part, f"{words} ({report['latency'][part]['count']} points)")
     yield _choices(report["selection"])

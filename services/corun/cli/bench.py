@@ -26,8 +26,8 @@ def accuracy(
     engine: options.Engine = None,
     models: Annotated[str, typer.Option("--models", help="NAME,NAME,NAME and more; batch sizes are drawn.")] = MODELS,
     seed: Annotated[int, typer.Option("--seed", help="The same seed draws the same workloads.")] = 1,
-    train: Annotated[int, typer.Option("--train", min=3, help="Executions to learn from.")] = 18,
-    test: Annotated[int, typer.Option("--test", min=2, help="Held-out workloads; each runs under every strategy.")] = 9,
+    train: Annotated[int, typer.Option("--train", min=3, help="Executions to learn from.")] = 15,
+    test: Annotated[int, typer.Option("--test", min=2, help="Held-out workloads; each runs under every strategy.")] = 6,
     repeats: Annotated[
         int, typer.Option("--repeats", min=1, help="Measurements of each point; the median counts.")
     ] = 5,

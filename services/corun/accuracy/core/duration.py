@@ -6,10 +6,10 @@ from corun.accuracy.core.design import Design
 from corun.orchestrator.core.terms import Strategy
 
 # Seconds on 2 cores with the default models: a new browser, its lanes, loading and warming up dominate.
-PROFILE_SECONDS = 10.0
-TRAIN_SECONDS = 9.0
+PROFILE_SECONDS = 8.0
+TRAIN_SECONDS = 7.0
 FIRST_RUN_SECONDS = 9.0
-REPEATED_RUN_SECONDS = 2.0
+REPEATED_RUN_SECONDS = 3.0
 
 
 def expected_seconds(design: Design, *, model_count: int, repeats: int) -> float:
