@@ -82,6 +82,11 @@ def strategy_message(strategy: Strategy) -> core_pb2.Strategy.ValueType:
     return _STRATEGIES[strategy]
 
 
+def strategy_of(value: core_pb2.Strategy.ValueType) -> Strategy | None:
+    """The strategy; None where it is unspecified."""
+    return next((strategy for strategy, message in _STRATEGIES.items() if message == value), None)
+
+
 def predict_response(prediction: Prediction, version: str) -> predictor_service_pb2.PredictResponse:
     """All strategies, with the version that predicted them."""
     return predictor_service_pb2.PredictResponse(

@@ -65,9 +65,9 @@ class Journal:
         os.close(self._file)
         os.close(self._lock)
 
-    def append(self, entry: Entry) -> None:
-        """Puts `entry` on disk."""
-        line = write_line(entry)
+    def append(self, entries: Sequence[Entry]) -> None:
+        """Puts `entries` on disk, all or none."""
+        line = b"".join(map(write_line, entries))
         self._cut_off_failed()
         try:
             _write_all(self._file, line)

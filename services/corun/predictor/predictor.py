@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
 import structlog
 
 from corun.predictor.core.knowledge import Knowledge
+from corun.predictor.core.learning import Report, examine, learn
 from corun.predictor.core.observation import GraphFeatures, Lesson
 from corun.predictor.core.prediction import Prediction, predict
 from corun.predictor.core.workload import Environment, Workload
@@ -20,6 +22,16 @@ _log = structlog.get_logger(__name__)
 
 # Generation of the cost model: another one predicts differently from the same lessons.
 _GENERATION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """The version that includes a report, how much of it was learnt, and why the rest was not."""
+
+    version: str
+    observation_count: int
+    execution_count: int
+    doubts: tuple[str, ...]
 
 
 class Predictor:
@@ -33,9 +45,9 @@ class Predictor:
         self._journal = journal
         entries = journal.read()
         self._number = max((entry.version for entry in entries), default=0)
-        self._knowledge = Knowledge().learned([entry.lesson for entry in entries])
+        self._knowledge = learn(Knowledge(), [entry.lesson for entry in entries])
         self._turn = asyncio.Lock()
-        self._learning: set[asyncio.Task[None]] = set()
+        self._learning: set[asyncio.Task[Learned]] = set()
 
     async def __aenter__(self) -> Self:
         return self
@@ -65,29 +77,36 @@ class Predictor:
             ModelNeverObserved: for a model without features and without observations in this place.
         """
         if self._knowledge.is_new(features):
-            await self.learn(Lesson(features=features))
+            await self.observe(Report(environment.place, features=features))
         return predict(self._knowledge, workload, environment, batching_size=batching_size), self.version
 
-    async def learn(self, lesson: Lesson) -> str:
-        """Puts the lesson on disk and learns it; gives the version that includes it.
+    async def observe(self, report: Report) -> Learned:
+        """Puts what is plausible of the report on disk and learns it.
 
         A caller that goes away does not interrupt it: what is on disk is also known.
         """
-        task = asyncio.create_task(self._learn(lesson))
+        task = asyncio.create_task(self._observe(report))
         self._learning.add(task)
         task.add_done_callback(self._learning.discard)
-        await asyncio.shield(task)
-        return self.version
+        return await asyncio.shield(task)
 
-    async def _learn(self, lesson: Lesson) -> None:
+    async def _observe(self, report: Report) -> Learned:
         async with self._turn:
-            number = self._number + 1
-            self._knowledge = await asyncio.to_thread(self._stored, lesson, number)
-            self._number = number
+            examined = await asyncio.to_thread(examine, self._knowledge, report)
+            if examined.lessons:
+                number = self._number + 1
+                self._knowledge = await asyncio.to_thread(self._stored, examined.lessons, number)
+                self._number = number
+            return Learned(
+                version=self.version,
+                observation_count=sum(len(lesson.observations) for lesson in examined.lessons),
+                execution_count=sum(len(lesson.experiences) for lesson in examined.lessons),
+                doubts=examined.doubts,
+            )
 
-    def _stored(self, lesson: Lesson, number: int) -> Knowledge:
-        knowledge = self._knowledge.learned([lesson])
-        self._journal.append(Entry(number, lesson))
+    def _stored(self, lessons: Sequence[Lesson], number: int) -> Knowledge:
+        knowledge = learn(self._knowledge, lessons)
+        self._journal.append([Entry(number, lesson) for lesson in lessons])
         if self._journal.is_grown():
             try:
                 self._journal.compact(knowledge.lessons(), number)

@@ -6,8 +6,7 @@ from typing import Any
 
 import grpc
 
-from corun.predictor import converters
-from corun.predictor.core.observation import Lesson
+from corun.predictor import converters, executions
 from corun.predictor.core.prediction import Prediction
 from corun.predictor.core.recommendation import recommend
 from corun.predictor.predictor import Predictor
@@ -17,6 +16,7 @@ from corun.v1 import predictor_service_pb2_grpc
 Context = grpc.aio.ServicerContext[Any, Any]
 
 _DEFAULT_BATCHING_SIZE = 2
+_MOST_REASONS = 20
 
 
 class PredictorServicer(predictor_service_pb2_grpc.PredictorServiceServicer):
@@ -43,11 +43,15 @@ class PredictorServicer(predictor_service_pb2_grpc.PredictorServiceServicer):
         )
 
     async def Observe(self, request: messages.ObserveRequest, _context: Context) -> messages.ObserveResponse:
-        """Learns measured runs of single models, on disk before it answers."""
-        place = converters.environment_of(request.environment).place
-        observations = converters.observations_of(request.observations)
-        version = await self._predictor.learn(Lesson(place, observations, converters.features_of(request.features)))
-        return messages.ObserveResponse(learned_count=len(observations), predictor_version=version)
+        """Learns measured runs and executed plans, on disk before it answers."""
+        learned = await self._predictor.observe(executions.report_of(request))
+        return messages.ObserveResponse(
+            learned_count=learned.observation_count,
+            learned_execution_count=learned.execution_count,
+            predictor_version=learned.version,
+            ignored_count=len(learned.doubts),
+            ignored_reasons=learned.doubts[:_MOST_REASONS],
+        )
 
     async def _predict(self, request: messages.PredictRequest) -> tuple[Prediction, str]:
         return await self._predictor.predict(

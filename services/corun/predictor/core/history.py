@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from corun.predictor.core.curve import Curve, fit_curve
+from corun.predictor.core.drift import latest_shift
 from corun.predictor.core.observation import Observation
 
 MAX_SAMPLES = 64
@@ -46,9 +48,7 @@ class History:
         for width, fresh in newer.items():
             kept = _newest([*samples.pop(width, ()), *fresh])
             samples[width] = kept
-            times[width] = fit_curve(
-                [(each.batch_size, max(_SHORTEST_MS, each.run_time_ms)) for each in kept], fixed_share=_FIXED_TIME_SHARE
-            )
+            times[width] = _time_curve([(each.batch_size, max(_SHORTEST_MS, each.run_time_ms)) for each in kept])
         for width in list(samples)[:-MAX_WIDTHS]:
             del samples[width], times[width]
         return History(samples, times, _memory_curve(samples, thread_mb))
@@ -64,6 +64,18 @@ def _newest(observations: Sequence[Observation]) -> tuple[Observation, ...]:
         ages.append((seen[batch_size], -position))
     kept = sorted(-position for _, position in sorted(ages)[:MAX_SAMPLES])
     return tuple(observations[position] for position in kept)
+
+
+def _time_curve(samples: Sequence[tuple[int, float]]) -> Curve:
+    """The curve at the newest level: where the machine became slower or faster, older times are scaled to now."""
+    curve = fit_curve(samples, fixed_share=_FIXED_TIME_SHARE)
+    logs = [math.log(time_ms / curve.at(batch_size)) for batch_size, time_ms in samples]
+    shift = latest_shift(logs)
+    if shift is None:
+        return curve
+    factor = math.exp(shift.size)
+    moved = [(batch, time * factor if index < shift.start else time) for index, (batch, time) in enumerate(samples)]
+    return fit_curve(moved, fixed_share=_FIXED_TIME_SHARE)
 
 
 def _memory_curve(samples: Mapping[int, Sequence[Observation]], thread_mb: float) -> Curve | None:

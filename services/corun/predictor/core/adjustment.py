@@ -1,0 +1,82 @@
+"""The quick part of correcting: what the newest executions of a place say about the next one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from corun.predictor.core.correction import IDENTITY, LinearCorrection
+from corun.predictor.core.drift import realigned
+from corun.predictor.core.interval import NINE_IN_TEN
+from corun.predictor.core.ridge import fit_ridge
+
+# Executions after which one counts half.
+_HALF_LIFE = 16.0
+_LEAST_COUNT = 4
+_TRIED = 8
+# A correction has to be this much better than a simpler one to be used.
+_EARNED = 0.97
+
+
+@dataclass(frozen=True, slots=True)
+class Residual:
+    """A plan's features, and the logarithm of measured over predicted without the adjustment."""
+
+    features: Mapping[str, float]
+    log_ratio: float
+
+
+@dataclass(frozen=True, slots=True)
+class Adjustment:
+    """Of one place: corrections of latency and memory, and the widths of their intervals in standard deviations."""
+
+    latency: LinearCorrection = IDENTITY
+    memory: LinearCorrection = IDENTITY
+    latency_deviations: float = NINE_IN_TEN
+    memory_deviations: float = NINE_IN_TEN
+
+
+Fit = Callable[[Sequence[Residual]], LinearCorrection]
+
+
+def fit_adjustment(residuals: Sequence[Residual]) -> LinearCorrection:
+    """The correction that would have predicted the newest residuals best: none, a level, or one by features.
+
+    Each is judged by predicting every one of the newest from those before it only (prequential; Dawid 1984).
+    """
+    if len(residuals) < _LEAST_COUNT:
+        return IDENTITY
+    best, least = _identity, _error(_identity, residuals)
+    for fit in (_level, _by_features):
+        error = _error(fit, residuals)
+        if error < _EARNED * least:
+            best, least = fit, error
+    return best(residuals)
+
+
+def _identity(_residuals: Sequence[Residual]) -> LinearCorrection:
+    return IDENTITY
+
+
+def _level(residuals: Sequence[Residual]) -> LinearCorrection:
+    return _fitted(residuals, level_only=True)
+
+
+def _by_features(residuals: Sequence[Residual]) -> LinearCorrection:
+    return _fitted(residuals, level_only=False)
+
+
+def _fitted(residuals: Sequence[Residual], *, level_only: bool) -> LinearCorrection:
+    targets = realigned([each.log_ratio for each in residuals])
+    weights = [math.pow(0.5, age / _HALF_LIFE) for age in reversed(range(len(residuals)))]
+    return fit_ridge([each.features for each in residuals], targets, weights, level_only=level_only)
+
+
+def _error(fit: Fit, residuals: Sequence[Residual]) -> float:
+    first = max(2, len(residuals) - _TRIED)
+    errors = []
+    for index in range(first, len(residuals)):
+        correction = fit(residuals[:index])
+        errors.append(abs(residuals[index].log_ratio - correction.log_factor(residuals[index].features)))
+    return sum(errors) / len(errors)

@@ -1,0 +1,62 @@
+"""Finding the newest lasting change of level in a series of measurements."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from corun.predictor.core.interval import MAD_TO_SIGMA
+
+# Numbers of newest values that are tried as having another level than those before.
+_NEWEST = (3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32)
+_LEAST_BEFORE = 3
+_MOST_BEFORE = 32
+# A change is believed beyond this many standard errors, and where it is larger than what repeated runs differ by.
+_STANDARD_ERRORS = 4.0
+_LEAST_SHIFT = 0.08
+_LEAST_SIGMA = 0.03
+# The median of a normal sample varies more than its mean does.
+_MEDIAN_EFFICIENCY = 1.2533
+
+
+@dataclass(frozen=True, slots=True)
+class Shift:
+    """From `start` on, values lie `size` higher than before."""
+
+    start: int
+    size: float
+
+
+def latest_shift(values: Sequence[float]) -> Shift | None:
+    """The clearest change of level that the newest values share; None where there is none.
+
+    Medians before and after each candidate are compared, in the manner of Pettitt (1979) and robust to wild
+    values: one or two never make a change. The scale comes from differences of neighbours (Rice 1984), which a
+    change of level does not widen.
+    """
+    if len(values) < _LEAST_BEFORE + _NEWEST[0]:
+        return None
+    steps = [abs(b - a) for a, b in pairwise(values)]
+    sigma = max(_LEAST_SIGMA, MAD_TO_SIGMA * statistics.median(steps) / math.sqrt(2))
+    best, clearest = None, _STANDARD_ERRORS
+    for newest in _NEWEST:
+        start = len(values) - newest
+        if start < _LEAST_BEFORE:
+            break
+        before, after = values[max(0, start - _MOST_BEFORE) : start], values[start:]
+        size = statistics.median(after) - statistics.median(before)
+        error = _MEDIAN_EFFICIENCY * sigma * math.sqrt(1 / len(before) + 1 / newest)
+        if abs(size) > _LEAST_SHIFT and abs(size) / error > clearest:
+            best, clearest = Shift(start, size), abs(size) / error
+    return best
+
+
+def realigned(values: Sequence[float]) -> list[float]:
+    """The values with everything before the latest change moved to the level after it."""
+    shift = latest_shift(values)
+    if shift is None:
+        return list(values)
+    return [value + shift.size if index < shift.start else value for index, value in enumerate(values)]
