@@ -34,6 +34,7 @@ class FakePredictor(PredictorServiceServicer):
     reason: str = "parallel is predicted fastest: 80 ms against 100 and 120"
     suggestions: list[predictor_pb2.ProfileSuggestion] = field(default_factory=list)
     observe_error: Exception | None = None
+    ignored_reasons: list[str] = field(default_factory=list)
     recommend_error: Exception | None = None
     recommend_requests: list[predictor_pb2.RecommendStrategyRequest] = field(default_factory=list)
     observe_requests: list[predictor_pb2.ObserveRequest] = field(default_factory=list)
@@ -66,7 +67,9 @@ class FakePredictor(PredictorServiceServicer):
         if self.observe_error is not None:
             raise self.observe_error
         self.observe_requests.append(request)
-        return predictor_pb2.ObserveResponse(learned_count=len(request.observations), predictor_version=VERSION)
+        return predictor_pb2.ObserveResponse(
+            learned_count=len(request.observations), predictor_version=VERSION, ignored_reasons=self.ignored_reasons
+        )
 
 
 def _prediction(

@@ -133,6 +133,8 @@ def _strategy_prediction(prediction: StrategyPrediction) -> predictor_service_pb
             scratch_mb=composition.memory.scratch_mb,
             lanes_mb=composition.memory.lanes_mb,
             solo_times=[_solo_time(each) for each in composition.solo_times],
+            correction_factor=prediction.correction_factor,
+            memory_correction_factor=prediction.memory_correction_factor,
         ),
     )
 

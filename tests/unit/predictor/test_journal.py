@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 
 from corun.predictor.core.knowledge import Knowledge
-from corun.predictor.core.learning import Report
+from corun.predictor.core.learning import Report, examine
 from corun.predictor.core.observation import GraphFeatures, Lesson
-from corun.predictor.core.workload import Place
+from corun.predictor.core.workload import Place, Strategy
 from corun.predictor.journal import FolderHeld, Journal
 from corun.predictor.lines import Entry
 from corun.predictor.predictor import Predictor
+from tests.unit.predictor.simulated_machine import SimulatedMachine
 
 Runs = Callable[..., Lesson]
 
@@ -23,6 +24,19 @@ def test_entries_survive_closing(tmp_path: Path, runs: Runs, bert: GraphFeatures
     with Journal(tmp_path) as journal:
         for entry in entries:
             journal.append([entry])
+    with Journal(tmp_path) as journal:
+        assert journal.read() == entries
+
+
+def test_executions_survive_closing(tmp_path: Path, place: Place) -> None:
+    machine = SimulatedMachine(seed=5)
+    known = Knowledge().learned([Lesson(features=machine.features())])
+    plans = [machine.plan(machine.workload("bert", "vit", "vit"), strategy) for strategy in Strategy]
+    report = Report(place, executions=tuple((place, machine.execute(plan, end_time=9.5)) for plan in plans))
+    entries = [Entry(1, lesson) for lesson in examine(known, report).lessons]
+    assert len(entries[0].lesson.experiences) == 3
+    with Journal(tmp_path) as journal:
+        journal.append(entries)
     with Journal(tmp_path) as journal:
         assert journal.read() == entries
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from corun.predictor.core.correction import IDENTITY, LinearCorrection
+from corun.predictor.core.correction import IDENTITY, SHARED, LinearCorrection
 from corun.predictor.core.drift import realigned
 from corun.predictor.core.interval import NINE_IN_TEN
 from corun.predictor.core.ridge import fit_ridge
@@ -14,9 +14,9 @@ from corun.predictor.core.ridge import fit_ridge
 # Executions after which one counts half.
 _HALF_LIFE = 16.0
 _LEAST_COUNT = 4
-_TRIED = 8
+_TRIED = 12
 # A correction has to be this much better than a simpler one to be used.
-_EARNED = 0.97
+_EARNED = 0.95
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,8 @@ def fit_adjustment(residuals: Sequence[Residual]) -> LinearCorrection:
     """
     if len(residuals) < _LEAST_COUNT:
         return IDENTITY
-    best, least = _identity, _error(_identity, residuals)
+    best: Fit = _identity
+    least = _error(best, residuals)
     for fit in (_level, _by_features):
         error = _error(fit, residuals)
         if error < _EARNED * least:
@@ -68,9 +69,20 @@ def _by_features(residuals: Sequence[Residual]) -> LinearCorrection:
 
 
 def _fitted(residuals: Sequence[Residual], *, level_only: bool) -> LinearCorrection:
-    targets = realigned([each.log_ratio for each in residuals])
     weights = [math.pow(0.5, age / _HALF_LIFE) for age in reversed(range(len(residuals)))]
-    return fit_ridge([each.features for each in residuals], targets, weights, level_only=level_only)
+    rows = [each.features for each in residuals]
+    return fit_ridge(rows, _realigned(residuals), weights, level_only=level_only)
+
+
+def _realigned(residuals: Sequence[Residual]) -> list[float]:
+    """Targets at their newest level, that of plans that mostly share apart from that of others."""
+    targets = [each.log_ratio for each in residuals]
+    sharing = [each.features.get(SHARED, 0.0) > 0.5 for each in residuals]
+    for kind in (False, True):
+        members = [index for index, each in enumerate(sharing) if each is kind]
+        for index, target in zip(members, realigned([targets[each] for each in members]), strict=True):
+            targets[index] = target
+    return targets
 
 
 def _error(fit: Fit, residuals: Sequence[Residual]) -> float:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 # No correction makes a figure more than this many times larger or smaller.
 LARGEST_FACTOR = 4.0
 LEVEL = "level"
+# Part of the time in stages with several runs. Solo runs say nothing of it, so it drifts on its own.
+SHARED = "shared"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,8 @@ def latency_features(plan: Plan, composition: Composition) -> dict[str, float]:
     }
     busy = sum(solo.time_ms for solo in composition.solo_times)
     for (run, crowded), solo in zip(runs, composition.solo_times, strict=True):
+        if crowded:
+            features[SHARED] = features.get(SHARED, 0.0) + solo.time_ms / busy
         name = f"model:{run.model_name}:{'shared' if crowded else 'alone'}"
         features[name] = features.get(name, 0.0) + solo.time_ms / busy
     return features

@@ -11,7 +11,9 @@ from itertools import pairwise
 from corun.predictor.core.interval import MAD_TO_SIGMA
 
 # Numbers of newest values that are tried as having another level than those before.
-_NEWEST = (3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32)
+_NEWEST = (3, 5, 7, 9, 13, 19, 31)
+# Values that have to agree on a change.
+_AGREED = 3
 _LEAST_BEFORE = 3
 _MOST_BEFORE = 32
 # A change is believed beyond this many standard errors, and where it is larger than what repeated runs differ by.
@@ -47,11 +49,26 @@ def latest_shift(values: Sequence[float]) -> Shift | None:
         if start < _LEAST_BEFORE:
             break
         before, after = values[max(0, start - _MOST_BEFORE) : start], values[start:]
-        size = statistics.median(after) - statistics.median(before)
+        level = statistics.median(before)
+        size = statistics.median(after) - level
+        agreed = sorted(math.copysign(1, size) * (value - level) for value in after)[-_AGREED]
         error = _MEDIAN_EFFICIENCY * sigma * math.sqrt(1 / len(before) + 1 / newest)
-        if abs(size) > _LEAST_SHIFT and abs(size) / error > clearest:
-            best, clearest = Shift(start, size), abs(size) / error
-    return best
+        if min(abs(size), agreed) > _LEAST_SHIFT and min(abs(size), agreed) / error > clearest:
+            best, clearest = Shift(start, size), min(abs(size), agreed) / error
+    return None if best is None else Shift(_start(values, best), best.size)
+
+
+def _start(values: Sequence[float], shift: Shift) -> int:
+    """Where the newest values begin to be nearer to the new level than to the old one, on the whole."""
+    old = statistics.median(values[max(0, shift.start - _MOST_BEFORE) : shift.start])
+    new = old + shift.size
+    # What each later start saves: distances to the old level instead of the new one.
+    saved, most, start = 0.0, 0.0, shift.start
+    for index in range(shift.start, len(values) - _AGREED):
+        saved += abs(values[index] - new) - abs(values[index] - old)
+        if saved > most:
+            most, start = saved, index + 1
+    return start
 
 
 def realigned(values: Sequence[float]) -> list[float]:
