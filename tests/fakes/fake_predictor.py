@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -69,6 +70,26 @@ class FakePredictor(PredictorServiceServicer):
         self.observe_requests.append(request)
         return predictor_pb2.ObserveResponse(
             learned_count=len(request.observations), predictor_version=VERSION, ignored_reasons=self.ignored_reasons
+        )
+
+    async def RefineModel(
+        self, _requests: AsyncIterator[predictor_pb2.RefineModelRequest], _context: Context
+    ) -> predictor_pb2.RefineModelResponse:
+        """Never better."""
+        return predictor_pb2.RefineModelResponse(reason="not better", predictor_version=VERSION)
+
+    async def ListModelVersions(
+        self, _request: predictor_pb2.ListModelVersionsRequest, _context: Context
+    ) -> predictor_pb2.ListModelVersionsResponse:
+        """The unrefined one."""
+        return predictor_pb2.ListModelVersionsResponse(versions=[predictor_pb2.ModelVersion(serving=True)])
+
+    async def RollBackModel(
+        self, _request: predictor_pb2.RollBackModelRequest, _context: Context
+    ) -> predictor_pb2.RollBackModelResponse:
+        """To the unrefined one."""
+        return predictor_pb2.RollBackModelResponse(
+            serving=predictor_pb2.ModelVersion(serving=True), predictor_version=VERSION
         )
 
 

@@ -82,6 +82,11 @@ def strategy_message(strategy: Strategy) -> core_pb2.Strategy.ValueType:
     return _STRATEGIES[strategy]
 
 
+def platform_message(platform: Platform) -> core_pb2.Platform.ValueType:
+    """The enum's value."""
+    return next(message for message, each in _PLATFORMS.items() if each is platform)
+
+
 def strategy_of(value: core_pb2.Strategy.ValueType) -> Strategy | None:
     """The strategy; None where it is unspecified."""
     return next((strategy for strategy, message in _STRATEGIES.items() if message == value), None)

@@ -14,6 +14,7 @@ from corun.predictor.core.workload import Place, Strategy
 from corun.predictor.journal import FolderHeld, Journal
 from corun.predictor.lines import Entry
 from corun.predictor.predictor import Predictor
+from corun.predictor.versions import VersionStore
 from tests.unit.predictor.simulated_machine import SimulatedMachine
 
 Runs = Callable[..., Lesson]
@@ -108,7 +109,7 @@ def test_a_full_disk_refuses_the_lesson_and_harms_neither_the_next_nor_the_last(
 
 async def test_a_caller_that_goes_away_does_not_part_memory_from_disk(tmp_path: Path, place: Place, runs: Runs) -> None:
     with Journal(tmp_path) as journal:
-        async with Predictor(journal) as predictor:
+        async with Predictor(journal, VersionStore(tmp_path / "versions")) as predictor:
             call = asyncio.create_task(predictor.observe(Report(place, runs("a", 1.0).observations)))
             await asyncio.sleep(0)
             call.cancel()
