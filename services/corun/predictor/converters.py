@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from corun.predictor.core.eligibility import StrategyConfiguration
 from corun.predictor.core.interval import Estimate
 from corun.predictor.core.observation import GraphFeatures, Observation
 from corun.predictor.core.planner import Plan
@@ -80,6 +81,15 @@ def goal_of(goal: core_pb2.OptimizationGoal.ValueType) -> Goal:
 def strategy_message(strategy: Strategy) -> core_pb2.Strategy.ValueType:
     """The enum's value."""
     return _STRATEGIES[strategy]
+
+
+def configuration_of(message: predictor_service_pb2.StrategyConfiguration) -> StrategyConfiguration:
+    """What bounds the choice; the batching size bounds the plans instead."""
+    return StrategyConfiguration(
+        parallel_threshold=message.parallel_threshold if message.HasField("parallel_threshold") else None,
+        sequential_threshold=message.sequential_threshold if message.HasField("sequential_threshold") else None,
+        memory_threshold_mb=message.memory_threshold_mb if message.HasField("memory_threshold_mb") else None,
+    )
 
 
 def platform_message(platform: Platform) -> core_pb2.Platform.ValueType:

@@ -36,8 +36,11 @@ class PredictorServicer(predictor_service_pb2_grpc.PredictorServiceServicer):
         self, request: messages.RecommendStrategyRequest, _context: Context
     ) -> messages.RecommendStrategyResponse:
         """Predicts every strategy and names the best for a goal."""
+        if request.configuration.HasField("batching_size"):
+            request.prediction.batching_size = request.configuration.batching_size
         prediction, version = await self._predict(request.prediction)
-        best = recommend(prediction, converters.goal_of(request.goal))
+        configuration = converters.configuration_of(request.configuration)
+        best = recommend(prediction, converters.goal_of(request.goal), configuration)
         return messages.RecommendStrategyResponse(
             strategy=converters.strategy_message(best.strategy),
             reason=best.reason,
