@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+import statistics
 
 import pytest
 from hypothesis import given
@@ -37,7 +38,7 @@ def test_steady_noise_is_hardly_ever_taken_for_a_change() -> None:
 
 
 def test_older_values_are_moved_to_the_newest_level() -> None:
-    assert realigned([0.0] * 10 + [1.0] * 5) == [1.0] * 15
+    assert realigned([0.0] * 10 + [1.0] * 5, changes=1) == [1.0] * 15
 
 
 def test_after_a_change_of_the_machine_a_batch_size_not_seen_since_follows(place: Place) -> None:
@@ -50,3 +51,10 @@ def test_after_a_change_of_the_machine_a_batch_size_not_seen_since_follows(place
     large = solo_time(after, place, model_name="bert", batch_size=8, lane_width=2)
     assert small.time_ms == pytest.approx(150, rel=0.01)
     assert large.time_ms == pytest.approx(1200, rel=0.01)
+
+
+def test_a_change_that_was_undone_leaves_no_trace() -> None:
+    there_and_back = [*noisy(0.0, 20), *noisy(0.5, 20, seed=2), *noisy(0.0, 20, seed=3)]
+    aligned = realigned(there_and_back, changes=4)
+    for start in (0, 20, 40):
+        assert abs(statistics.median(aligned[start : start + 20])) < 0.1

@@ -80,7 +80,7 @@ def _realigned(residuals: Sequence[Residual]) -> list[float]:
     sharing = [each.features.get(SHARED, 0.0) > 0.5 for each in residuals]
     for kind in (False, True):
         members = [index for index, each in enumerate(sharing) if each is kind]
-        for index, target in zip(members, realigned([targets[each] for each in members]), strict=True):
+        for index, target in zip(members, realigned([targets[each] for each in members], changes=1), strict=True):
             targets[index] = target
     return targets
 

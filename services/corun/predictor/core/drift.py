@@ -71,9 +71,14 @@ def _start(values: Sequence[float], shift: Shift) -> int:
     return start
 
 
-def realigned(values: Sequence[float]) -> list[float]:
-    """The values with everything before the latest change moved to the level after it."""
-    shift = latest_shift(values)
-    if shift is None:
-        return list(values)
-    return [value + shift.size if index < shift.start else value for index, value in enumerate(values)]
+def realigned(values: Sequence[float], *, changes: int) -> list[float]:
+    """The values, those before a change moved to the level after it, for the latest `changes` changes."""
+    aligned, end = list(values), len(values)
+    for _ in range(changes):
+        shift = latest_shift(values[:end])
+        if shift is None:
+            break
+        end = shift.start
+        for index in range(end):
+            aligned[index] += shift.size
+    return aligned

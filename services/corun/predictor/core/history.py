@@ -7,11 +7,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from corun.predictor.core.curve import Curve, fit_curve
-from corun.predictor.core.drift import latest_shift
+from corun.predictor.core.drift import realigned
 from corun.predictor.core.observation import Observation
 
 MAX_SAMPLES = 64
 MAX_WIDTHS = 8
+# Changes of the machine's speed that kept samples may lie on either side of.
+_CHANGES = 4
 # Below what browsers' clocks can tell.
 _SHORTEST_MS = 0.001
 # Parts of a figure at batch size 1 that do not grow with the batch, where one batch size cannot tell: the
@@ -70,11 +72,10 @@ def _time_curve(samples: Sequence[tuple[int, float]]) -> Curve:
     """The curve at the newest level: where the machine became slower or faster, older times are scaled to now."""
     curve = fit_curve(samples, fixed_share=_FIXED_TIME_SHARE)
     logs = [math.log(time_ms / curve.at(batch_size)) for batch_size, time_ms in samples]
-    shift = latest_shift(logs)
-    if shift is None:
+    aligned = realigned(logs, changes=_CHANGES)
+    if aligned == logs:
         return curve
-    factor = math.exp(shift.size)
-    moved = [(batch, time * factor if index < shift.start else time) for index, (batch, time) in enumerate(samples)]
+    moved = [(batch, curve.at(batch) * math.exp(log)) for (batch, _), log in zip(samples, aligned, strict=True)]
     return fit_curve(moved, fixed_share=_FIXED_TIME_SHARE)
 
 
