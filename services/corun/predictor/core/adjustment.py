@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from corun.predictor.core.correction import IDENTITY, SHARED, LinearCorrection
-from corun.predictor.core.drift import realigned
+from corun.predictor.core.drift import latest_shift
 from corun.predictor.core.interval import NINE_IN_TEN
 from corun.predictor.core.ridge import fit_ridge
 
@@ -15,6 +16,8 @@ from corun.predictor.core.ridge import fit_ridge
 _HALF_LIFE = 16.0
 _LEAST_COUNT = 4
 _TRIED = 12
+# Executions since a change from which on a kind of plan speaks for itself.
+_TELLING = 3
 # A correction has to be this much better than a simpler one to be used.
 _EARNED = 0.95
 
@@ -75,14 +78,35 @@ def _fitted(residuals: Sequence[Residual], *, level_only: bool) -> LinearCorrect
 
 
 def _realigned(residuals: Sequence[Residual]) -> list[float]:
-    """Targets at their newest level, that of plans that mostly share apart from that of others."""
+    """Targets at their newest level, that of plans that mostly share apart from that of others.
+
+    A change that one of the two kinds shows, and the other one was run too seldom since to show or to deny, is
+    taken to have come over both: what slows a machine slows all of it.
+    """
     targets = [each.log_ratio for each in residuals]
-    sharing = [each.features.get(SHARED, 0.0) > 0.5 for each in residuals]
-    for kind in (False, True):
-        members = [index for index, each in enumerate(sharing) if each is kind]
-        for index, target in zip(members, realigned([targets[each] for each in members], changes=1), strict=True):
-            targets[index] = target
-    return targets
+    kinds: dict[bool, list[int]] = {False: [], True: []}
+    for index, each in enumerate(residuals):
+        kinds[each.features.get(SHARED, 0.0) > 0.5].append(index)
+    shifts = {kind: latest_shift([targets[each] for each in members]) for kind, members in kinds.items()}
+    aligned = list(targets)
+    for kind, members in kinds.items():
+        shift, other = shifts[kind], shifts[not kind]
+        if shift is not None:
+            start, size = members[shift.start], shift.size
+        elif other is not None:
+            start, size = kinds[not kind][other.start], other.size
+            before, since = ([targets[each] for each in members if (each >= start) is newer] for newer in (False, True))
+            if len(since) >= _TELLING or (before and since and _denied(before, since, size)):
+                continue
+        else:
+            continue
+        for index in members:
+            aligned[index] += size if index < start else 0.0
+    return aligned
+
+
+def _denied(before: Sequence[float], since: Sequence[float], size: float) -> bool:
+    return abs(statistics.median(since) - statistics.median(before)) < abs(size) / 2
 
 
 def _error(fit: Fit, residuals: Sequence[Residual]) -> float:
