@@ -67,7 +67,7 @@ class Journal:
         os.close(self._lock)
 
     def append(self, entries: Sequence[Entry]) -> None:
-        """Puts `entries` on disk, all or none."""
+        """Puts `entries` on disk: all, or none where the disk refuses. A crash may leave the first of them."""
         line = b"".join(map(write_line, entries))
         self._cut_off_failed()
         try:
