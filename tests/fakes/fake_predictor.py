@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,6 +36,7 @@ class FakePredictor(PredictorServiceServicer):
     reason: str = "parallel is predicted fastest: 80 ms against 100 and 120"
     suggestions: list[predictor_pb2.ProfileSuggestion] = field(default_factory=list)
     observe_error: Exception | None = None
+    ignored_reasons: list[str] = field(default_factory=list)
     recommend_error: Exception | None = None
     recommend_requests: list[predictor_pb2.RecommendStrategyRequest] = field(default_factory=list)
     observe_requests: list[predictor_pb2.ObserveRequest] = field(default_factory=list)
@@ -68,7 +70,29 @@ class FakePredictor(PredictorServiceServicer):
         if self.observe_error is not None:
             raise self.observe_error
         self.observe_requests.append(request)
-        return predictor_pb2.ObserveResponse(learned_count=len(request.observations), predictor_version=VERSION)
+        return predictor_pb2.ObserveResponse(
+            learned_count=len(request.observations), predictor_version=VERSION, ignored_reasons=self.ignored_reasons
+        )
+
+    async def RefineModel(
+        self, _requests: AsyncIterator[predictor_pb2.RefineModelRequest], _context: Context
+    ) -> predictor_pb2.RefineModelResponse:
+        """Never better."""
+        return predictor_pb2.RefineModelResponse(reason="not better", predictor_version=VERSION)
+
+    async def ListModelVersions(
+        self, _request: predictor_pb2.ListModelVersionsRequest, _context: Context
+    ) -> predictor_pb2.ListModelVersionsResponse:
+        """The unrefined one."""
+        return predictor_pb2.ListModelVersionsResponse(versions=[predictor_pb2.ModelVersion(serving=True)])
+
+    async def RollBackModel(
+        self, _request: predictor_pb2.RollBackModelRequest, _context: Context
+    ) -> predictor_pb2.RollBackModelResponse:
+        """To the unrefined one."""
+        return predictor_pb2.RollBackModelResponse(
+            serving=predictor_pb2.ModelVersion(serving=True), predictor_version=VERSION
+        )
 
 
 def _prediction(

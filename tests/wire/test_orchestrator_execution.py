@@ -142,10 +142,28 @@ async def test_runs_that_were_alone_are_taught_to_the_predictor() -> None:
     assert sent[0].environment.engine == ENGINE
 
 
-async def test_runs_beside_others_are_not_taught_to_the_predictor() -> None:
+async def test_an_execution_is_taught_whole_and_its_runs_beside_others_are_not_taught_as_solo_runs() -> None:
     async with orchestrator_stack() as stack:
-        await run(stack, request(strategy=core_pb2.STRATEGY_PARALLEL))
-        assert stack.predictor.observe_requests == []
+        await run(stack, request(strategy=core_pb2.STRATEGY_PARALLEL, iterations=3))
+        (sent,) = stack.predictor.observe_requests
+        plan = stack.pool.plan_requests[0].plan
+    assert not sent.observations
+    (executed,) = sent.executions
+    assert executed.plan == plan
+    assert executed.latency_ms == 100.0
+    # Three iterations of two runs: each run of the plan once, by its median.
+    assert [(each.model_name, each.concurrency, each.stage, each.run_time_ms) for each in executed.runs] == [
+        ("fake-text", 2, 0, 20.0),
+        ("fake-vision", 2, 0, 20.0),
+    ]
+    assert executed.end_time.seconds > 0
+
+
+async def test_why_the_predictor_did_not_learn_an_execution_is_a_warning() -> None:
+    async with orchestrator_stack() as stack:
+        stack.predictor.ignored_reasons = ["executions[0]: 900 ms is 9 times the prediction"]
+        events = await run(stack, request())
+    assert "not learnt from: executions[0]: 900 ms is 9 times the prediction" in events[-1].completed.warnings
 
 
 async def test_an_execution_is_recorded_with_everything_that_was_predicted_and_measured() -> None:

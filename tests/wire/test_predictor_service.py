@@ -120,6 +120,18 @@ async def test_recommend_names_the_best_with_figures(tmp_path: Path) -> None:
     assert len(response.prediction.predictions) == 3
 
 
+async def test_a_configuration_bounds_the_choice_and_its_batching_size_the_plans(tmp_path: Path) -> None:
+    message = predictor_service_pb2.RecommendStrategyRequest(
+        prediction=request("a", "b", "c", features=True),
+        configuration=predictor_service_pb2.StrategyConfiguration(sequential_threshold=2, batching_size=3),
+    )
+    async with predictor(tmp_path) as stub:
+        response = await stub.RecommendStrategy(message, timeout=SECONDS)
+    assert response.strategy == core_pb2.STRATEGY_SEQUENTIAL
+    assert "sequential threshold of 2" in response.reason
+    assert [len(stage.runs) for stage in response.prediction.predictions[2].plan.stages] == [3]
+
+
 async def test_a_restart_keeps_observations_and_version(tmp_path: Path) -> None:
     async with predictor(tmp_path) as stub:
         await stub.Observe(observed("a", 50, 51, 52), timeout=SECONDS)

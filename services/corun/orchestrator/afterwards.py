@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 from corun.errors import PeerUnavailable
 from corun.orchestrator.converters import fallbacks_of, runs_of
 from corun.orchestrator.core.cautions import cautions
-from corun.orchestrator.core.observations import Run, observed_alone
+from corun.orchestrator.core.observations import Observation, observed_alone
+from corun.orchestrator.executed import engines_of, executed_plan
 from corun.orchestrator.forecast import teach
 from corun.orchestrator.peers import Peers
 from corun.orchestrator.preparation import Preparation
 from corun.plumbing.status import RemoteError
+from corun.v1 import core_pb2
+from corun.v1 import predictor_service_pb2 as predictor_pb2
 from corun.v1 import resource_pool_service_pb2 as pool_pb2
 from corun.v1 import validator_service_pb2 as validator_pb2
+
+# A plan and what carrying it out measured.
+Measured: TypeAlias = tuple[core_pb2.Plan, pool_pb2.Measurement]
 
 _Request = TypeVar("_Request")
 _Response = TypeVar("_Response")
@@ -49,15 +55,18 @@ class Afterwards:
         """Puts a comparison on record; False when it is not."""
         return await self._tell("comparison not recorded", self._peers.record_impact, request) is not None
 
-    async def learn(self, measurements: Sequence[pool_pb2.Measurement]) -> None:
-        """Teaches the predictor the runs that had no other beside them, by the engine that ran them."""
-        runs = await asyncio.to_thread(_all_runs, measurements)
-        for engine in dict.fromkeys(run.engine for run in runs):
+    async def learn(self, measured: Sequence[Measured]) -> None:
+        """Teaches the predictor every execution, and the runs that had no other beside them, engine by engine."""
+        lessons = await asyncio.to_thread(_lessons, measured)
+        for engine, (observations, executions) in lessons.items():
             try:
-                observations = await asyncio.to_thread(observed_alone, [run for run in runs if run.engine == engine])
-                await teach(self._peers, self._preparation, observations, engine=engine)
+                ignored = await teach(
+                    self._peers, self._preparation, observations, engine=engine, executions=executions
+                )
             except (PeerUnavailable, RemoteError) as error:
                 self.warnings.append(f"not learnt from: {error.message}")
+            else:
+                self.warnings += [f"not learnt from: {reason}" for reason in ignored]
 
     def note(self, measurements: Sequence[pool_pb2.Measurement]) -> None:
         """Adds a warning for each thing that did not go as foreseen, once."""
@@ -84,5 +93,16 @@ class Afterwards:
             return None
 
 
-def _all_runs(measurements: Sequence[pool_pb2.Measurement]) -> list[Run]:
-    return [run for measurement in measurements for run in runs_of(measurement)]
+def _lessons(measured: Sequence[Measured]) -> dict[str, tuple[list[Observation], list[predictor_pb2.ExecutedPlan]]]:
+    """Runs that were alone, and whole executions, by the engine that ran them."""
+    runs = [run for _, measurement in measured for run in runs_of(measurement)]
+    lessons: dict[str, tuple[list[Observation], list[predictor_pb2.ExecutedPlan]]] = {
+        engine: (observed_alone([run for run in runs if run.engine == engine]), [])
+        for engine in dict.fromkeys(run.engine for run in runs)
+    }
+    for plan, measurement in measured:
+        executed = executed_plan(plan, measurement)
+        if executed is not None:
+            (engine,) = engines_of(measurement)
+            lessons.setdefault(engine, ([], []))[1].append(executed)
+    return lessons

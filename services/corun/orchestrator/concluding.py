@@ -36,7 +36,7 @@ async def conclude(
     verdict = judge({each.strategy: each.rounds() for each in well}, recommended=recommended, goal=goal)
     measurements = [measurement for each in contenders for measurement in each.measurements]
     afterwards.note(measurements)
-    await afterwards.learn(measurements)
+    await afterwards.learn([(each.prediction.plan, one) for each in contenders for one in each.measurements])
     await _validate(well, afterwards, goal=goal, error_threshold=error_threshold)
     unfit = _unfit_for_record(well, verdict, recommended)
     if unfit:

@@ -94,7 +94,8 @@ class Execution:
         )
         number = self._counter.next_number(platform_name(self._preparation.environment.platform))
         self._afterwards.note([measurement])
-        await self._afterwards.learn([measurement])
+        plan = self._forecast.prediction_of(choice.strategy).plan
+        await self._afterwards.learn([(plan, measurement)])
         record = await asyncio.to_thread(
             execution_record,
             execution_id=self.execution_id,

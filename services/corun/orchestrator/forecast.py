@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 
 from corun.errors import CorunError
 from corun.orchestrator.converters import (
@@ -121,14 +121,23 @@ class Forecast:
         return orchestrator_pb2.ModelProfiled(model_name=order.model_name, profiles=response.profiles)
 
 
-async def teach(peers: Peers, preparation: Preparation, observations: list[Observation], *, engine: str) -> None:
-    """Gives the predictor what was measured in `engine`; nothing where there is nothing."""
-    if not observations:
-        return
-    await peers.observe(
+async def teach(
+    peers: Peers,
+    preparation: Preparation,
+    observations: Sequence[Observation],
+    *,
+    engine: str,
+    executions: Sequence[predictor_pb2.ExecutedPlan] = (),
+) -> list[str]:
+    """Gives the predictor what was measured in `engine`, if anything; gives why parts of it were not learnt."""
+    if not observations and not executions:
+        return []
+    response = await peers.observe(
         predictor_pb2.ObserveRequest(
             environment=preparation.environment_in(engine or preparation.environment.engine),
             observations=observation_messages(observations),
             features=preparation.features(),
+            executions=executions,
         )
     )
+    return list(response.ignored_reasons)

@@ -143,10 +143,10 @@ class Peers:
         call = self._predictor.RecommendStrategy(request, timeout=seconds)
         return await self._predictor_link.answer(call, within=seconds)
 
-    async def observe(self, request: predictor_pb2.ObserveRequest) -> None:
-        """Teaches the predictor measured runs."""
+    async def observe(self, request: predictor_pb2.ObserveRequest) -> predictor_pb2.ObserveResponse:
+        """Teaches the predictor measured runs and executions."""
         seconds = self._timeouts.short
-        await self._predictor_link.answer(self._predictor.Observe(request, timeout=seconds), within=seconds)
+        return await self._predictor_link.answer(self._predictor.Observe(request, timeout=seconds), within=seconds)
 
     async def record_execution(
         self, request: validator_pb2.RecordExecutionRequest

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -31,11 +31,19 @@ class Guard(grpc.aio.ServerInterceptor):
         continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]],
         handler_call_details: grpc.HandlerCallDetails,
     ) -> Handler | None:
-        """Wraps the handler of one call; streams of requests (reflection, health) pass through."""
+        """Wraps the handler of one call; streams both ways (reflection) and other packages' calls pass through."""
         handler = await continuation(handler_call_details)
         method = handler_call_details.method
-        if handler is None or handler.request_streaming or not method.startswith("/corun."):
+        if handler is None or not method.startswith("/corun."):
             return handler
+        if handler.request_streaming and handler.response_streaming:
+            return handler
+        if handler.request_streaming:
+            return grpc.stream_unary_rpc_method_handler(
+                _guarded_intake(handler.stream_unary, method),
+                request_deserializer=handler.request_deserializer,
+                response_serializer=handler.response_serializer,
+            )
         if handler.response_streaming:
             return grpc.unary_stream_rpc_method_handler(
                 _guarded_stream(handler.unary_stream, method),
@@ -54,6 +62,22 @@ def _guarded_call(call: Any, method: str) -> Any:
         await _refuse_broken(request, context)
         try:
             return await call(request, context)
+        except Exception as error:
+            await _abort(error, method, context)
+
+    return guarded
+
+
+def _guarded_intake(call: Any, method: str) -> Any:
+    async def checked(requests: AsyncIterator[Message], context: Context) -> AsyncGenerator[Message, None]:
+        async for request in requests:
+            await _refuse_broken(request, context)
+            yield request
+
+    async def guarded(requests: AsyncIterator[Message], context: Context) -> Any:
+        try:
+            async with aclosing(checked(requests, context)) as intact:
+                return await call(intact, context)
         except Exception as error:
             await _abort(error, method, context)
 

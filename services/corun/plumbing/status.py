@@ -38,6 +38,7 @@ CODE_BY_REASON: dict[str, int] = {
     "LEASE_ENDED": code_pb2.ABORTED,
     "QUEUE_DEADLINE": code_pb2.DEADLINE_EXCEEDED,
     "MODEL_UNREACHABLE": code_pb2.UNAVAILABLE,
+    "MODEL_VERSION_NOT_FOUND": code_pb2.NOT_FOUND,
     "INTERNAL": code_pb2.INTERNAL,
 }
 

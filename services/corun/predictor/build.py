@@ -10,7 +10,9 @@ from corun.plumbing.server import Service
 from corun.predictor.config import Settings
 from corun.predictor.journal import Journal
 from corun.predictor.predictor import Predictor
+from corun.predictor.refining import Refiner
 from corun.predictor.servicer import PredictorServicer
+from corun.predictor.versions import VersionStore
 from corun.v1 import predictor_service_pb2
 from corun.v1.predictor_service_pb2_grpc import add_PredictorServiceServicer_to_server
 
@@ -27,5 +29,6 @@ async def build(settings: Settings) -> AsyncIterator[Service]:
     """
     async with AsyncExitStack() as stack:
         journal = stack.enter_context(await asyncio.to_thread(Journal, settings.state_folder))
-        predictor = await stack.enter_async_context(await asyncio.to_thread(Predictor, journal))
-        yield Service(NAME, PredictorServicer(predictor), add_PredictorServiceServicer_to_server)
+        versions = await asyncio.to_thread(VersionStore, settings.state_folder / "versions")
+        predictor = await stack.enter_async_context(await asyncio.to_thread(Predictor, journal, versions))
+        yield Service(NAME, PredictorServicer(predictor, Refiner(predictor)), add_PredictorServiceServicer_to_server)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from corun.predictor.core.eligibility import StrategyConfiguration
 from corun.predictor.core.interval import Estimate
 from corun.predictor.core.observation import GraphFeatures, Observation
 from corun.predictor.core.planner import Plan
@@ -82,6 +83,25 @@ def strategy_message(strategy: Strategy) -> core_pb2.Strategy.ValueType:
     return _STRATEGIES[strategy]
 
 
+def configuration_of(message: predictor_service_pb2.StrategyConfiguration) -> StrategyConfiguration:
+    """What bounds the choice; the batching size bounds the plans instead."""
+    return StrategyConfiguration(
+        parallel_threshold=message.parallel_threshold if message.HasField("parallel_threshold") else None,
+        sequential_threshold=message.sequential_threshold if message.HasField("sequential_threshold") else None,
+        memory_threshold_mb=message.memory_threshold_mb if message.HasField("memory_threshold_mb") else None,
+    )
+
+
+def platform_message(platform: Platform) -> core_pb2.Platform.ValueType:
+    """The enum's value."""
+    return next(message for message, each in _PLATFORMS.items() if each is platform)
+
+
+def strategy_of(value: core_pb2.Strategy.ValueType) -> Strategy | None:
+    """The strategy; None where it is unspecified."""
+    return next((strategy for strategy, message in _STRATEGIES.items() if message == value), None)
+
+
 def predict_response(prediction: Prediction, version: str) -> predictor_service_pb2.PredictResponse:
     """All strategies, with the version that predicted them."""
     return predictor_service_pb2.PredictResponse(
@@ -128,6 +148,8 @@ def _strategy_prediction(prediction: StrategyPrediction) -> predictor_service_pb
             scratch_mb=composition.memory.scratch_mb,
             lanes_mb=composition.memory.lanes_mb,
             solo_times=[_solo_time(each) for each in composition.solo_times],
+            correction_factor=prediction.correction_factor,
+            memory_correction_factor=prediction.memory_correction_factor,
         ),
     )
 

@@ -13,6 +13,7 @@ import structlog
 
 from corun.errors import CorunError
 from corun.predictor.core.observation import Lesson
+from corun.predictor.files import free_name, replace_open, sync_folder, write_all
 from corun.predictor.lines import Entry, UnreadableLine, read_line, write_line
 
 _log = structlog.get_logger(__name__)
@@ -52,7 +53,7 @@ class Journal:
             os.close(self._lock)
             raise
         self._size = self._compacted_size = os.fstat(self._file).st_size
-        _sync_folder(folder)
+        sync_folder(folder)
 
     def __enter__(self) -> Self:
         return self
@@ -65,12 +66,12 @@ class Journal:
         os.close(self._file)
         os.close(self._lock)
 
-    def append(self, entry: Entry) -> None:
-        """Puts `entry` on disk."""
-        line = write_line(entry)
+    def append(self, entries: Sequence[Entry]) -> None:
+        """Puts `entries` on disk: all, or none where the disk refuses. A crash may leave the first of them."""
+        line = b"".join(map(write_line, entries))
         self._cut_off_failed()
         try:
-            _write_all(self._file, line)
+            write_all(self._file, line)
             os.fsync(self._file)
         except OSError:
             with suppress(OSError):
@@ -96,8 +97,8 @@ class Journal:
                 damaged.append(line)
                 _log.error("a damaged line is set aside", path=str(self._path), cause=str(error), byte_count=len(line))
         if damaged:
-            aside = _free_name(self._path)
-            os.close(_replace(aside, b"".join(damaged)))
+            aside = free_name(self._path)
+            os.close(replace_open(aside, b"".join(damaged)))
             version = max((entry.version for entry in entries), default=0) + len(damaged)
             entries.append(Entry(version, Lesson()))
             self._rewrite(entries)
@@ -110,10 +111,10 @@ class Journal:
 
     def _rewrite(self, entries: Sequence[Entry]) -> None:
         content = b"".join(map(write_line, entries))
-        replaced, self._file = self._file, _replace(self._path, content)
+        replaced, self._file = self._file, replace_open(self._path, content)
         os.close(replaced)
         self._size = self._compacted_size = len(content)
-        _sync_folder(self._path.parent)
+        sync_folder(self._path.parent)
 
     def _cut_off_failed(self) -> None:
         """Removes what an append that failed left, or the next entry would continue a torn line."""
@@ -129,38 +130,3 @@ def _hold(path: Path) -> int:
         os.close(lock)
         raise FolderHeld(path.parent) from error
     return lock
-
-
-def _free_name(path: Path) -> Path:
-    number = 1
-    while (aside := path.with_name(f"{path.name}.damaged-{number}")).exists():
-        number += 1
-    return aside
-
-
-def _replace(path: Path, content: bytes) -> int:
-    """Puts a new file in the place of `path` and gives it, open for appending. A failure leaves the old one."""
-    temporary = path.with_name(path.name + ".new")
-    file = os.open(temporary, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_TRUNC, 0o644)
-    try:
-        _write_all(file, content)
-        os.fsync(file)
-        temporary.replace(path)
-    except OSError:
-        os.close(file)
-        raise
-    return file
-
-
-def _write_all(file: int, content: bytes) -> None:
-    view = memoryview(content)
-    while view:
-        view = view[os.write(file, view) :]
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

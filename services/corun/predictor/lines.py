@@ -9,6 +9,7 @@ from typing import Any
 
 from corun.predictor.core.observation import GraphFeatures, Lesson, Observation
 from corun.predictor.core.workload import Place, Platform
+from corun.predictor.experiences import read_experience, write_experience
 
 
 class UnreadableLine(Exception):
@@ -34,6 +35,8 @@ def write_line(entry: Entry) -> bytes:
             [each.model_name, each.batch_size, each.lane_width, each.run_time_ms, each.memory_mb]
             for each in lesson.observations
         ]
+    if lesson.experiences:
+        fields["experiences"] = [write_experience(each) for each in lesson.experiences]
     if lesson.features:
         fields["features"] = {name: asdict(graph) for name, graph in lesson.features.items()}
     return json.dumps(fields, separators=(",", ":"), allow_nan=False).encode() + b"\n"
@@ -52,7 +55,8 @@ def read_line(line: bytes) -> Entry:
         place = Place(Platform(fields["platform"]), str(fields["engine"])) if "platform" in fields else None
         observations = tuple(_observation(*each) for each in fields.get("observations", []))
         features = {name: _graph(each) for name, each in fields.get("features", {}).items()}
-        return Entry(int(fields["version"]), Lesson(place, observations, features))
+        experiences = tuple(map(read_experience, fields.get("experiences", [])))
+        return Entry(int(fields["version"]), Lesson(place, observations, features, experiences))
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise UnreadableLine(f"{type(error).__name__}: {error}") from error
 

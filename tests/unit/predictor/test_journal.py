@@ -8,10 +8,14 @@ from pathlib import Path
 import pytest
 
 from corun.predictor.core.knowledge import Knowledge
+from corun.predictor.core.learning import Report, examine
 from corun.predictor.core.observation import GraphFeatures, Lesson
+from corun.predictor.core.workload import Place, Strategy
 from corun.predictor.journal import FolderHeld, Journal
 from corun.predictor.lines import Entry
 from corun.predictor.predictor import Predictor
+from corun.predictor.versions import VersionStore
+from tests.unit.predictor.simulated_machine import SimulatedMachine
 
 Runs = Callable[..., Lesson]
 
@@ -20,21 +24,34 @@ def test_entries_survive_closing(tmp_path: Path, runs: Runs, bert: GraphFeatures
     entries = [Entry(1, runs("bert", 9.5, memory_mb=30)), Entry(2, Lesson(features={"bert": bert}))]
     with Journal(tmp_path) as journal:
         for entry in entries:
-            journal.append(entry)
+            journal.append([entry])
+    with Journal(tmp_path) as journal:
+        assert journal.read() == entries
+
+
+def test_executions_survive_closing(tmp_path: Path, place: Place) -> None:
+    machine = SimulatedMachine(seed=5)
+    known = Knowledge().learned([Lesson(features=machine.features())])
+    plans = [machine.plan(machine.workload("bert", "vit", "vit"), strategy) for strategy in Strategy]
+    report = Report(place, executions=tuple((place, machine.execute(plan, end_time=9.5)) for plan in plans))
+    entries = [Entry(1, lesson) for lesson in examine(known, report).lessons]
+    assert len(entries[0].lesson.experiences) == 3
+    with Journal(tmp_path) as journal:
+        journal.append(entries)
     with Journal(tmp_path) as journal:
         assert journal.read() == entries
 
 
 def test_a_torn_last_line_is_set_aside_and_the_rest_is_kept(tmp_path: Path, runs: Runs) -> None:
     with Journal(tmp_path) as journal:
-        journal.append(Entry(1, runs("a", 1.0)))
-        journal.append(Entry(2, runs("b", 2.0)))
+        journal.append([Entry(1, runs("a", 1.0))])
+        journal.append([Entry(2, runs("b", 2.0))])
     path = tmp_path / "lessons.jsonl"
     content = path.read_bytes()
     path.write_bytes(content[:-7])
     with Journal(tmp_path) as journal:
         kept = journal.read()
-        journal.append(Entry(9, runs("c", 3.0)))
+        journal.append([Entry(9, runs("c", 3.0))])
     assert kept[0] == Entry(1, runs("a", 1.0))
     assert (tmp_path / "lessons.jsonl.damaged-1").read_bytes() == content.splitlines(keepends=True)[1][:-7]
     with Journal(tmp_path) as journal:
@@ -46,8 +63,8 @@ def test_a_damaged_line_costs_itself_only_and_gives_a_version_of_its_own(
     tmp_path: Path, runs: Runs, damage: bytes
 ) -> None:
     with Journal(tmp_path) as journal:
-        journal.append(Entry(1, runs("a", 1.0)))
-        journal.append(Entry(3, runs("b", 2.0)))
+        journal.append([Entry(1, runs("a", 1.0))])
+        journal.append([Entry(3, runs("b", 2.0))])
     path = tmp_path / "lessons.jsonl"
     first, last = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(first + damage + last)
@@ -66,9 +83,9 @@ def test_compaction_keeps_what_is_known_and_its_version(tmp_path: Path, runs: Ru
     knowledge = Knowledge().learned(lessons)
     with Journal(tmp_path) as journal:
         for version, lesson in enumerate(lessons, 1):
-            journal.append(Entry(version, lesson))
+            journal.append([Entry(version, lesson)])
         journal.compact(knowledge.lessons(), 3)
-        journal.append(Entry(4, runs("tiny", 7.0)))
+        journal.append([Entry(4, runs("tiny", 7.0))])
     with Journal(tmp_path) as journal:
         entries = journal.read()
     assert [entry.version for entry in entries] == [3, 3, 4]
@@ -78,22 +95,22 @@ def test_compaction_keeps_what_is_known_and_its_version(tmp_path: Path, runs: Ru
 def test_a_full_disk_refuses_the_lesson_and_harms_neither_the_next_nor_the_last(tmp_path: Path, runs: Runs) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     with Journal(tmp_path) as journal:
-        journal.append(Entry(1, runs("a", 1.0)))
+        journal.append([Entry(1, runs("a", 1.0))])
         resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
         try:
             with pytest.raises(OSError, match="File too large"):
-                journal.append(Entry(2, runs("b", *[2.0] * 100)))
+                journal.append([Entry(2, runs("b", *[2.0] * 100))])
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-        journal.append(Entry(2, runs("c", 3.0)))
+        journal.append([Entry(2, runs("c", 3.0))])
     with Journal(tmp_path) as journal:
         assert journal.read() == [Entry(1, runs("a", 1.0)), Entry(2, runs("c", 3.0))]
 
 
-async def test_a_caller_that_goes_away_does_not_part_memory_from_disk(tmp_path: Path, runs: Runs) -> None:
+async def test_a_caller_that_goes_away_does_not_part_memory_from_disk(tmp_path: Path, place: Place, runs: Runs) -> None:
     with Journal(tmp_path) as journal:
-        async with Predictor(journal) as predictor:
-            call = asyncio.create_task(predictor.learn(runs("a", 1.0)))
+        async with Predictor(journal, VersionStore(tmp_path / "versions")) as predictor:
+            call = asyncio.create_task(predictor.observe(Report(place, runs("a", 1.0).observations)))
             await asyncio.sleep(0)
             call.cancel()
             with pytest.raises(asyncio.CancelledError):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from corun.predictor.core.contention import SharingLaw, sharing_law
 from corun.predictor.core.curve import Curve
+from corun.predictor.core.execution import Experience
 from corun.predictor.core.history import History
 from corun.predictor.core.interval import NOISE_FLOOR, robust_sigma, shrunk_sigma, sigma_of_factor
 from corun.predictor.core.line import Line, Point, fit_line
@@ -34,7 +36,7 @@ class Calibration:
         scale_by_width: Observed over assumed time of models with a graph, by lane width.
         scale: The same over all widths.
         scale_sigma: Standard deviation of the logarithm of a time from a graph.
-        contention: What each further concurrent run adds to the time of all, as a share.
+        sharing: What runs beside each other cost.
         lane_mb: Runtime of a lane without threads, megabytes.
         lane_sigma: Its standard deviation, as a share.
         weight_factor: Copies of the weights that a session takes at its peak, while it is loaded.
@@ -44,7 +46,7 @@ class Calibration:
     noise: float
     parallel_fraction: float
     scale_sigma: float
-    contention: float
+    sharing: SharingLaw
     lane_mb: float
     weight_factor: float
     lane_sigma: float = 0.35
@@ -54,9 +56,12 @@ class Calibration:
 
 
 def calibrate(
-    rates: Rates, observed: Mapping[str, History] | None = None, features: Mapping[str, GraphFeatures] | None = None
+    rates: Rates,
+    observed: Mapping[str, History] | None = None,
+    features: Mapping[str, GraphFeatures] | None = None,
+    experiences: Sequence[Experience] = (),
 ) -> Calibration:
-    """Calibrates a place on the models observed there (by name), with the features that are known of them."""
+    """Calibrates a place on the models observed there (by name), their features, and executions there."""
     observed, features = observed or {}, features or {}
     fractions = [each for each in map(observed_fraction, observed.values()) if each is not None]
     ratios = _graph_ratios(rates, observed, features)
@@ -70,7 +75,7 @@ def calibrate(
         scale=math.exp(statistics.median(logs)) if logs else 1.0,
         scale_by_width={width: statistics.median(by_width) for width, by_width in ratios.items()},
         scale_sigma=_scale_sigma(logs, rates),
-        contention=rates.contention,
+        sharing=sharing_law(rates, experiences),
         lane_mb=lane.intercept if lane else rates.lane_mb,
         lane_sigma=0.15 if lane else 0.35,
         weight_factor=lane.slope if lane else rates.weight_factor,

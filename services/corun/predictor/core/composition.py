@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from corun.predictor.core.interval import NOISE_FLOOR, Estimate, estimate
+from corun.predictor.core.interval import NOISE_FLOOR
 from corun.predictor.core.knowledge import Knowledge
 from corun.predictor.core.memory import PlanMemory, plan_memory
 from corun.predictor.core.planner import Plan, PlannedRun
@@ -14,10 +14,6 @@ from corun.predictor.core.sharing import Machine, SharedRun, makespan
 from corun.predictor.core.solo import SoloTime
 from corun.predictor.core.workload import Environment
 
-# Handing a run to its lane and taking the result over a local socket, milliseconds.
-DISPATCH_MS = 1.0
-# How wrong the time added by sharing may be, as a share of it.
-_CONTENTION_ERROR = 0.5
 # Errors of different stages have half of their variance in common: the machine's mood, the rates.
 _COMMON_VARIANCE = 0.5
 
@@ -41,26 +37,21 @@ class Composition:
     solo_times: tuple[SoloTime, ...]
 
     @property
-    def latency(self) -> Estimate:
+    def latency_ms(self) -> float:
         """From dispatch of the first run to the last result, milliseconds."""
-        return estimate(self.solo_ms + self.contention_ms + self.dispatch_ms, self.log_sigma)
-
-    @property
-    def memory_mb(self) -> Estimate:
-        """Peak over the idle browser, megabytes."""
-        return estimate(self.memory.total_mb, self.memory.log_sigma)
+        return self.solo_ms + self.contention_ms + self.dispatch_ms
 
 
 def compose(plan: Plan, environment: Environment, knowledge: Knowledge, solo_times: SoloTimes) -> Composition:
     """The cost of `plan`; `solo_times` gives the solo time of a run in a lane of a width."""
     calibration = knowledge.calibration(environment.place)
-    machine = Machine(environment.core_count, calibration.contention, calibration.rates.one_device)
+    machine = Machine(environment.core_count, calibration.sharing.contention, calibration.rates.one_device)
     stages = [[solo_times(run, plan.lane_widths[run.lane]) for run in stage.runs] for stage in plan.stages]
     spans = [_span(stage, machine) for stage in stages]
     longest = sum(max(solo.time_ms for solo in stage) for stage in stages)
     busy = sum(span for span, _ in spans)
-    dispatch = DISPATCH_MS * sum(map(len, stages))
-    contention_error = _CONTENTION_ERROR * (busy - longest)
+    dispatch = calibration.sharing.dispatch_ms * sum(map(len, stages))
+    contention_error = calibration.sharing.contention_error * (busy - longest)
     spread = math.hypot(_summed_error([error for _, error in spans]), contention_error) / (busy + dispatch)
     return Composition(
         solo_ms=longest,

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from corun.predictor.core.curve import Curve, fit_curve
+from corun.predictor.core.drift import realigned
 from corun.predictor.core.observation import Observation
 
 MAX_SAMPLES = 64
 MAX_WIDTHS = 8
+# Changes of the machine's speed that kept samples may lie on either side of.
+_CHANGES = 4
 # Below what browsers' clocks can tell.
 _SHORTEST_MS = 0.001
 # Parts of a figure at batch size 1 that do not grow with the batch, where one batch size cannot tell: the
@@ -46,9 +50,7 @@ class History:
         for width, fresh in newer.items():
             kept = _newest([*samples.pop(width, ()), *fresh])
             samples[width] = kept
-            times[width] = fit_curve(
-                [(each.batch_size, max(_SHORTEST_MS, each.run_time_ms)) for each in kept], fixed_share=_FIXED_TIME_SHARE
-            )
+            times[width] = _time_curve([(each.batch_size, max(_SHORTEST_MS, each.run_time_ms)) for each in kept])
         for width in list(samples)[:-MAX_WIDTHS]:
             del samples[width], times[width]
         return History(samples, times, _memory_curve(samples, thread_mb))
@@ -64,6 +66,17 @@ def _newest(observations: Sequence[Observation]) -> tuple[Observation, ...]:
         ages.append((seen[batch_size], -position))
     kept = sorted(-position for _, position in sorted(ages)[:MAX_SAMPLES])
     return tuple(observations[position] for position in kept)
+
+
+def _time_curve(samples: Sequence[tuple[int, float]]) -> Curve:
+    """The curve at the newest level: where the machine became slower or faster, older times are scaled to now."""
+    curve = fit_curve(samples, fixed_share=_FIXED_TIME_SHARE)
+    logs = [math.log(time_ms / curve.at(batch_size)) for batch_size, time_ms in samples]
+    aligned = realigned(logs, changes=_CHANGES)
+    if aligned == logs:
+        return curve
+    moved = [(batch, curve.at(batch) * math.exp(log)) for (batch, _), log in zip(samples, aligned, strict=True)]
+    return fit_curve(moved, fixed_share=_FIXED_TIME_SHARE)
 
 
 def _memory_curve(samples: Mapping[int, Sequence[Observation]], thread_mb: float) -> Curve | None:

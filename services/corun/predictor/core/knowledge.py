@@ -2,50 +2,76 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
 
+from corun.predictor.core.adjustment import Adjustment
 from corun.predictor.core.calibration import Calibration, calibrate
+from corun.predictor.core.correction import IDENTITY, LinearCorrection
+from corun.predictor.core.execution import Experience
 from corun.predictor.core.history import History
 from corun.predictor.core.observation import GraphFeatures, Lesson, Observation
 from corun.predictor.core.rates import rates_of
-from corun.predictor.core.workload import Place
+from corun.predictor.core.workload import Place, Platform
 
 # Bounds of memory: what was learnt longest ago is forgotten first.
 MAX_HISTORIES = 1024
 MAX_FEATURES = 4096
+MAX_PLACES = 32
+MAX_EXPERIENCES = 128
+
+_Key = TypeVar("_Key")
+
+_NO_ADJUSTMENT = Adjustment()
 
 
 @dataclass(frozen=True, slots=True)
 class Knowledge:
-    """Histories by place and model, graphs by model, and the calibration of every observed place.
+    """What was learnt, and what follows from it.
 
-    Histories and graphs are in the order in which they were last added to.
+    Attributes:
+        histories: Observed runs by place and model, in the order in which they were last added to.
+        features: Graphs by model, in the same order.
+        experiences: The newest executions by place, oldest first.
+        corrections: The refined correction of latency that serves, by platform.
+        calibrations: What all models of a place have in common.
+        adjustments: What the newest executions of a place add to the correction.
     """
 
     histories: Mapping[tuple[Place, str], History] = field(default_factory=dict)
     features: Mapping[str, GraphFeatures] = field(default_factory=dict)
+    experiences: Mapping[Place, tuple[Experience, ...]] = field(default_factory=dict)
+    corrections: Mapping[Platform, LinearCorrection] = field(default_factory=dict)
     calibrations: Mapping[Place, Calibration] = field(default_factory=dict)
+    adjustments: Mapping[Place, Adjustment] = field(default_factory=dict)
 
     def learned(self, lessons: Sequence[Lesson]) -> Knowledge:
-        """This knowledge and the lessons', in their order."""
-        features = dict(self.features)
+        """This knowledge and the lessons', in their order. Adjustments stay as they are: see `learning`."""
+        features, experiences = dict(self.features), dict(self.experiences)
         fresh: dict[tuple[Place, str], list[Observation]] = {}
         for lesson in lessons:
             for name, graph in lesson.features.items():
                 features.pop(name, None)
                 features[name] = graph
+            if lesson.place is None:
+                continue
             for observation in lesson.observations:
-                assert lesson.place is not None
                 fresh.setdefault((lesson.place, observation.model_name), []).append(observation)
+            if lesson.experiences:
+                kept = (*experiences.pop(lesson.place, ()), *lesson.experiences)
+                experiences[lesson.place] = kept[-MAX_EXPERIENCES:]
         histories = dict(self.histories)
         for (place, name), observations in fresh.items():
             history = histories.pop((place, name), History())
             histories[place, name] = history.extended(observations, thread_mb=rates_of(place).thread_mb)
-        _forget_oldest(histories, MAX_HISTORIES)
+        forgotten = {place for place, _ in _forget_oldest(histories, MAX_HISTORIES)}
         _forget_oldest(features, MAX_FEATURES)
-        return Knowledge(histories, features, _calibrations(histories, features))
+        _forget_oldest(experiences, MAX_PLACES)
+        learned = replace(self, histories=histories, features=features, experiences=experiences)
+        places = {place for place, _ in histories} | experiences.keys()
+        unchanged = places - touched(lessons) - forgotten if features == self.features else set()
+        return replace(learned, calibrations=_calibrations(learned, places, self.calibrations, unchanged))
 
     def is_new(self, features: Mapping[str, GraphFeatures]) -> bool:
         """True where any of `features` is unknown or differs from what is known."""
@@ -55,24 +81,48 @@ class Knowledge:
         """What observations say about `place`; the assumed rates where there are none."""
         return self.calibrations.get(place) or calibrate(rates_of(place))
 
+    def adjustment(self, place: Place) -> Adjustment:
+        """What the newest executions in `place` say; nothing where there are none."""
+        return self.adjustments.get(place, _NO_ADJUSTMENT)
+
+    def correction(self, platform: Platform) -> LinearCorrection:
+        """The refined correction that serves a platform; the identity where there is none."""
+        return self.corrections.get(platform, IDENTITY)
+
     def lessons(self) -> list[Lesson]:
-        """Lessons from which the same knowledge can be learnt, each model's observations oldest first."""
+        """Lessons from which the same can be learnt, each model's observations and executions oldest first."""
         found = [Lesson(features=dict(self.features))] if self.features else []
         for (place, _), history in self.histories.items():
             observations = tuple(each for samples in history.samples.values() for each in samples)
             found.append(Lesson(place, observations))
+        found += [Lesson(place, experiences=experiences) for place, experiences in self.experiences.items()]
         return found
 
 
+def touched(lessons: Sequence[Lesson]) -> set[Place]:
+    """Places of which lessons say something."""
+    return {lesson.place for lesson in lessons if lesson.place is not None}
+
+
 def _calibrations(
-    histories: Mapping[tuple[Place, str], History], features: Mapping[str, GraphFeatures]
+    knowledge: Knowledge,
+    places: Collection[Place],
+    before: Mapping[Place, Calibration],
+    unchanged: Collection[Place],
 ) -> dict[Place, Calibration]:
-    observed: dict[Place, dict[str, History]] = {}
-    for (place, name), history in histories.items():
-        observed.setdefault(place, {})[name] = history
-    return {place: calibrate(rates_of(place), by_name, features) for place, by_name in observed.items()}
+    observed: dict[Place, dict[str, History]] = {place: {} for place in places}
+    for (place, name), history in knowledge.histories.items():
+        observed[place][name] = history
+    return {
+        place: before[place]
+        if place in unchanged and place in before
+        else calibrate(rates_of(place), by_name, knowledge.features, knowledge.experiences.get(place, ()))
+        for place, by_name in observed.items()
+    }
 
 
-def _forget_oldest(entries: dict[Any, Any], most: int) -> None:
-    for key in list(entries)[: max(0, len(entries) - most)]:
+def _forget_oldest(entries: dict[_Key, Any], most: int) -> list[_Key]:
+    oldest = list(entries)[: max(0, len(entries) - most)]
+    for key in oldest:
         del entries[key]
+    return oldest

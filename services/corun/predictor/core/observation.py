@@ -1,10 +1,11 @@
-"""What the predictor is taught: graphs of models, and measured runs of single models."""
+"""What the predictor is taught: graphs of models, measured runs of single models, and whole executions."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from corun.predictor.core.execution import Experience
 from corun.predictor.core.workload import Place
 
 
@@ -35,12 +36,13 @@ class Observation:
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
-    """What is learnt, and stored, as one: observations made in one place, and features of models."""
+    """What is learnt, and stored, as one: observations and executions in one place, and features of models."""
 
     place: Place | None = None
     observations: tuple[Observation, ...] = ()
     features: Mapping[str, GraphFeatures] = field(default_factory=dict)
+    experiences: tuple[Experience, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.observations and self.place is None:
-            raise ValueError("observations need the place where they were made")
+        if (self.observations or self.experiences) and self.place is None:
+            raise ValueError("observations and executions need the place where they were made")

@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
-from corun.predictor.core.composition import Composition, compose
-from corun.predictor.core.interval import Estimate
+from corun.predictor.core.composition import Composition, SoloTimes, compose
+from corun.predictor.core.correction import latency_features, memory_features
+from corun.predictor.core.interval import Estimate, estimate
 from corun.predictor.core.knowledge import Knowledge
 from corun.predictor.core.planner import Plan, PlannedRun, make_plan
 from corun.predictor.core.solo import SoloTime, solo_time
-from corun.predictor.core.workload import Environment, Strategy, Workload
+from corun.predictor.core.workload import Environment, Place, Strategy, Workload
 
 
 @dataclass(frozen=True, slots=True)
 class StrategyPrediction:
-    """Predicted figures of one strategy: milliseconds, items per second, megabytes, and the parts behind them."""
+    """Predicted figures of one strategy: milliseconds, items per second, megabytes, and the parts behind them.
+
+    The figures are the composed ones times the correction factors that executions taught.
+    """
 
     plan: Plan
     latency_ms: Estimate
     throughput: Estimate
     memory_mb: Estimate
     composition: Composition
+    correction_factor: float
+    memory_correction_factor: float
 
     @property
     def strategy(self) -> Strategy:
@@ -52,16 +59,7 @@ def predict(knowledge: Knowledge, workload: Workload, environment: Environment, 
     Raises:
         ModelNeverObserved: for a model without features and without observations in this place.
     """
-    known: dict[tuple[str, int, int], SoloTime] = {}
-
-    def solo_times(run: PlannedRun, lane_width: int) -> SoloTime:
-        key = (run.model_name, run.batch_size, lane_width)
-        if key not in known:
-            known[key] = solo_time(
-                knowledge, environment.place, model_name=key[0], batch_size=key[1], lane_width=key[2]
-            )
-        return known[key]
-
+    solo_times = remembered_solo_times(knowledge, environment.place)
     predictions = []
     names = {model.model_name for model in workload.models}
     graphs = {name: knowledge.features[name] for name in names if name in knowledge.features}
@@ -74,12 +72,45 @@ def predict(knowledge: Knowledge, workload: Workload, environment: Environment, 
             batching_size=batching_size,
             fixed_batch=fixed_batch,
         )
-        composition = compose(plan, environment, knowledge, solo_times)
-        latency = composition.latency
-        throughput = latency.inverted(1000.0 * workload.item_count)
-        predictions.append(StrategyPrediction(plan, latency, throughput, composition.memory_mb, composition))
+        predictions.append(predict_plan(knowledge, plan, environment, solo_times))
     suggestions = _suggestions(knowledge, workload, environment, [each.plan for each in predictions])
     return Prediction(tuple(predictions), suggestions, knowledge.calibration(environment.place).noise)
+
+
+def predict_plan(
+    knowledge: Knowledge, plan: Plan, environment: Environment, solo_times: SoloTimes
+) -> StrategyPrediction:
+    """Predicts one plan: the composition of its parts, then what executions say the composition gets wrong."""
+    composition = compose(plan, environment, knowledge, solo_times)
+    adjustment = knowledge.adjustment(environment.place)
+    features = latency_features(plan, composition)
+    log_factor = knowledge.correction(environment.place.platform).log_factor(features)
+    log_factor += adjustment.latency.log_factor(features)
+    factor = math.exp(log_factor)
+    memory_factor = math.exp(adjustment.memory.log_factor(memory_features(plan, composition)))
+    latency = estimate(factor * composition.latency_ms, composition.log_sigma, deviations=adjustment.latency_deviations)
+    memory = estimate(
+        memory_factor * composition.memory.total_mb,
+        composition.memory.log_sigma,
+        deviations=adjustment.memory_deviations,
+    )
+    items = sum(run.batch_size for stage in plan.stages for run in stage.runs)
+    return StrategyPrediction(
+        plan, latency, latency.inverted(1000.0 * items), memory, composition, factor, memory_factor
+    )
+
+
+def remembered_solo_times(knowledge: Knowledge, place: Place) -> SoloTimes:
+    """Solo times in one place, each worked out once."""
+    known: dict[tuple[str, int, int], SoloTime] = {}
+
+    def solo_times(run: PlannedRun, lane_width: int) -> SoloTime:
+        key = (run.model_name, run.batch_size, lane_width)
+        if key not in known:
+            known[key] = solo_time(knowledge, place, model_name=key[0], batch_size=key[1], lane_width=key[2])
+        return known[key]
+
+    return solo_times
 
 
 def _suggestions(

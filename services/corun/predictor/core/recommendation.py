@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from corun.predictor.core.eligibility import StrategyConfiguration, eligible
 from corun.predictor.core.interval import Estimate
 from corun.predictor.core.prediction import Prediction, StrategyPrediction
 from corun.predictor.core.workload import Goal, Strategy
 
+_UNBOUNDED = StrategyConfiguration()
 _UNITS = {Goal.LATENCY: "ms", Goal.THROUGHPUT: "items/s", Goal.MEMORY: "MB"}
 
 
@@ -20,20 +22,22 @@ class Recommendation:
     tied: tuple[Strategy, ...]
 
 
-def recommend(prediction: Prediction, goal: Goal) -> Recommendation:
-    """The strategy with the lowest predicted latency or memory, or the highest throughput.
+def recommend(prediction: Prediction, goal: Goal, configuration: StrategyConfiguration = _UNBOUNDED) -> Recommendation:
+    """Of what the configuration allows, the strategy with the lowest latency or memory, or the highest throughput.
 
     Equal figures go to the first of parallel, sequential, batched.
     """
     sign = -1 if goal is Goal.THROUGHPUT else 1
-    ranked = sorted(prediction.predictions, key=lambda each: sign * _figure(each, goal).value)
+    choice = eligible(prediction.predictions, configuration)
+    ranked = sorted(choice.predictions, key=lambda each: sign * _figure(each, goal).value)
     best = _figure(ranked[0], goal).value
     tied = tuple(
         each.strategy
         for each in ranked
         if max(_figure(each, goal).value / best, best / _figure(each, goal).value) <= 1 + prediction.noise
     )
-    return Recommendation(ranked[0].strategy, _reason(ranked, tied, goal, prediction.noise), tied)
+    reason = "; ".join([_reason(ranked, tied, goal, prediction.noise), *choice.notes])
+    return Recommendation(ranked[0].strategy, reason, tied)
 
 
 def _figure(prediction: StrategyPrediction, goal: Goal) -> Estimate:
@@ -46,7 +50,9 @@ def _reason(ranked: list[StrategyPrediction], tied: tuple[Strategy, ...], goal: 
     best, *others = ranked
     unit = _UNITS[goal]
     against = " and ".join(f"{_worded(_figure(each, goal).value)} {unit} {each.strategy}" for each in others)
-    sentence = f"{best.strategy}: {_worded(_figure(best, goal).value)} {unit} expected against {against}"
+    sentence = f"{best.strategy}: {_worded(_figure(best, goal).value)} {unit} expected"
+    if against:
+        sentence += f" against {against}"
     if len(tied) > 1:
         rivals = " and ".join(each for each in tied if each is not best.strategy)
         sentence += f"; {rivals} within the {noise:.0%} noise of repeated runs"

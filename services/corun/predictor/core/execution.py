@@ -1,0 +1,74 @@
+"""Whole executions: a plan, what it took, and what is kept of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from corun.predictor.core.planner import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutedRun:
+    """One run of an execution: its stage, the runs in that stage (itself included), milliseconds inside the lane."""
+
+    model_name: str
+    batch_size: int
+    lane_width: int
+    concurrency: int
+    stage: int
+    run_time_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """A plan that was carried out: latency in milliseconds, peak memory in megabytes or None where not measured.
+
+    `end_time` is in seconds since 1970, 0 where unknown.
+    """
+
+    plan: Plan
+    core_count: int
+    latency_ms: float
+    memory_mb: float | None = None
+    runs: tuple[ExecutedRun, ...] = ()
+    end_time: float = 0.0
+    replicas: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Surprise:
+    """How far a measured figure was from its prediction, made before it was learnt.
+
+    Attributes:
+        log_ratio: Logarithm of measured over predicted.
+        log_sigma: Standard deviation of that logarithm by the cost model's own reckoning, above 0.
+    """
+
+    log_ratio: float
+    log_sigma: float
+
+
+@dataclass(frozen=True, slots=True)
+class ContentionReading:
+    """The contention that would explain one measured run, and how much of its time hangs on it."""
+
+    contention: float
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class Experience:
+    """What is kept of an execution: its figures, and what it said when it arrived.
+
+    `dispatch_ms` is the hand-over of each run, milliseconds, or None where the runs were not told.
+    """
+
+    plan: Plan
+    core_count: int
+    latency_ms: float
+    memory_mb: float | None
+    end_time: float
+    latency: Surprise
+    memory: Surprise | None = None
+    contentions: tuple[ContentionReading, ...] = ()
+    dispatch_ms: float | None = None

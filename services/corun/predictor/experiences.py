@@ -1,0 +1,85 @@
+"""Executions as plain values for JSON and back."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from corun.predictor.core.execution import ContentionReading, Experience, Surprise
+from corun.predictor.core.planner import Plan, PlannedRun, Stage
+from corun.predictor.core.workload import Strategy
+
+
+def write_experience(experience: Experience) -> dict[str, Any]:
+    """Lists and figures only."""
+    memory = experience.memory
+    return {
+        "strategy": experience.plan.strategy.value,
+        "stages": [
+            [[run.model_name, run.batch_size, run.lane, list(run.members)] for run in stage.runs]
+            for stage in experience.plan.stages
+        ],
+        "lane_widths": list(experience.plan.lane_widths),
+        "core_count": experience.core_count,
+        "latency_ms": experience.latency_ms,
+        "memory_mb": experience.memory_mb,
+        "end_time": experience.end_time,
+        "latency": [experience.latency.log_ratio, experience.latency.log_sigma],
+        "memory": None if memory is None else [memory.log_ratio, memory.log_sigma],
+        "contentions": [[each.contention, each.weight] for each in experience.contentions],
+        "dispatch_ms": experience.dispatch_ms,
+    }
+
+
+def read_experience(fields: dict[str, Any]) -> Experience:
+    """The experience that was written.
+
+    Raises:
+        ValueError, TypeError, KeyError: for anything that `write_experience` would not have written.
+    """
+    plan = _plan(fields)
+    _check(fields["latency_ms"], fields["core_count"], *plan.lane_widths, least=0)
+    if fields["memory_mb"] is not None:
+        _check(fields["memory_mb"], least=0)
+    _check(fields["end_time"], *(value for pair in fields["contentions"] for value in pair))
+    if fields["dispatch_ms"] is not None:
+        _check(fields["dispatch_ms"])
+    return Experience(
+        plan=plan,
+        core_count=int(fields["core_count"]),
+        latency_ms=float(fields["latency_ms"]),
+        memory_mb=None if fields["memory_mb"] is None else float(fields["memory_mb"]),
+        end_time=float(fields["end_time"]),
+        latency=_surprise(*fields["latency"]),
+        memory=None if fields["memory"] is None else _surprise(*fields["memory"]),
+        contentions=tuple(ContentionReading(float(value), float(weight)) for value, weight in fields["contentions"]),
+        dispatch_ms=None if fields["dispatch_ms"] is None else float(fields["dispatch_ms"]),
+    )
+
+
+def _plan(fields: dict[str, Any]) -> Plan:
+    stages = tuple(
+        Stage(
+            tuple(PlannedRun(str(name), int(batch), int(lane), tuple(members)) for name, batch, lane, members in runs)
+        )
+        for runs in fields["stages"]
+    )
+    widths = tuple(map(int, fields["lane_widths"]))
+    if not stages or not all(stage.runs for stage in stages):
+        raise ValueError("a plan without runs")
+    for stage in stages:
+        for run in stage.runs:
+            if not (0 <= run.lane < len(widths) and run.batch_size > 0):
+                raise ValueError(f"a run out of range: {run}")
+    return Plan(Strategy(fields["strategy"]), stages, widths)
+
+
+def _surprise(log_ratio: float, log_sigma: float) -> Surprise:
+    _check(log_ratio)
+    _check(log_sigma, least=0)
+    return Surprise(float(log_ratio), float(log_sigma))
+
+
+def _check(*figures: float, least: float = -math.inf) -> None:
+    if not all(math.isfinite(each) and each > least for each in figures):
+        raise ValueError(f"figures out of range: {figures}")
