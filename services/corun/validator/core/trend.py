@@ -1,0 +1,114 @@
+"""Whether errors rise or fall over time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+Values = NDArray[np.float64]
+
+LEAST_COUNT = 10
+"""Validations below which nothing is said of a trend."""
+
+_MOST_COUNT = 1000  # every pair of values is looked at
+_SIGNIFICANCE = 0.01
+# One percentage point of error: a smaller change is of no use to anybody, however certain it is.
+_LEAST_CHANGE = 0.01
+
+
+class Direction(StrEnum):
+    """Where errors go."""
+
+    INSUFFICIENT_DATA = "insufficient_data"
+    STABLE = "stable"
+    IMPROVING = "improving"
+    WORSENING = "worsening"
+
+
+@dataclass(frozen=True, slots=True)
+class Trend:
+    """How an error moved over a series of validations.
+
+    Attributes:
+        strength: 0 to 1: the change over the series, by its slope, as a share of the larger of its two ends; 0 unless
+            the direction is improving or worsening.
+        slope: Change of the error from one validation to the next; None with too little data.
+        p_value: Two-sided, of the test for a trend; None with too little data.
+        count: Validations that have this error.
+        explanation: In words with figures.
+    """
+
+    direction: Direction
+    strength: float
+    slope: float | None
+    p_value: float | None
+    count: int
+    explanation: str
+
+
+def error_trend(errors: Sequence[float] | Values) -> Trend:
+    """The trend of errors (not negative, 0.15 is 15 %) in the order they were recorded; the newest 1,000 count.
+
+    The test is Mann and Kendall's (Mann 1945, Kendall 1975): it asks for no distribution and heeds no single wild
+    value. Errors of neighbours resemble each other, which the plain test takes for a trend; its variance is therefore
+    corrected by the effective sample size (Yue and Wang 2004), from the autocorrelation at lag 1 of what is left
+    without the slope. The slope is the median over all pairs (Theil 1950, Sen 1968).
+    """
+    values = np.asarray(errors, dtype=np.float64)[-_MOST_COUNT:]
+    count = len(values)
+    if count < LEAST_COUNT:
+        words = f"{count} validation{'' if count == 1 else 's'}: at least {LEAST_COUNT} are needed to tell a trend"
+        return Trend(Direction.INSUFFICIENT_DATA, 0.0, None, None, count, words)
+    first, second = np.triu_indices(count, k=1)
+    steps = values[second] - values[first]
+    slope = float(np.median(steps / (second - first)))
+    score = float(np.sign(steps).sum())
+    p_value = _p_value(score, _variance(values) * _correction(values - slope * np.arange(count)))
+    start, end = _ends(values, slope)
+    change = end - start
+    told = f"from {start:.1%} to {end:.1%} over {count} validations (p = {p_value:.2g})"
+    if p_value >= _SIGNIFICANCE or abs(change) < _LEAST_CHANGE:
+        return Trend(Direction.STABLE, 0.0, slope, p_value, count, f"no certain change: {told}")
+    direction = Direction.WORSENING if change > 0 else Direction.IMPROVING
+    return Trend(direction, abs(change) / max(start, end), slope, p_value, count, f"{direction}: {told}")
+
+
+def _variance(values: Values) -> float:
+    """Of the score when there is no trend, equal values considered (Kendall 1975)."""
+    count = len(values)
+    _, ties = np.unique(values, return_counts=True)
+    tied = float((ties * (ties - 1) * (2 * ties + 5)).sum())
+    return (count * (count - 1) * (2 * count + 5) - tied) / 18
+
+
+def _correction(residuals: Values) -> float:
+    """How many times fewer independent values there are (Bayley and Hammersley 1946), at least 1."""
+    centred = residuals - residuals.mean()
+    power = float(centred @ centred)
+    if power <= 0:
+        return 1.0
+    count = len(residuals)
+    correlation = float(centred[:-1] @ centred[1:]) / power
+    # The estimate is low on short series (Kendall 1954).
+    correlation = min(0.95, max(0.0, correlation + (1 + 3 * correlation) / count))
+    lags = np.arange(1, count)
+    return 1 + 2 * float(((1 - lags / count) * correlation**lags).sum())
+
+
+def _p_value(score: float, variance: float) -> float:
+    if variance <= 0 or score == 0:
+        return 1.0
+    deviation = (abs(score) - 1) / math.sqrt(variance)
+    return math.erfc(deviation / math.sqrt(2))
+
+
+def _ends(values: Values, slope: float) -> tuple[float, float]:
+    """Errors at the beginning and at the end by the line through the medians; none is below 0."""
+    half = slope * (len(values) - 1) / 2
+    middle = float(np.median(values - slope * np.arange(len(values)))) + half
+    return max(0.0, middle - half), max(0.0, middle + half)
