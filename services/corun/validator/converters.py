@@ -48,6 +48,7 @@ def to_execution(message: pb.ExecutionRecord) -> Execution:
         runs=tuple(_run(index, run) for index, run in enumerate(message.runs)),
         queue_time_ms=_positive_zero(message.queue_time_ms),
         load_time_ms=_positive_zero(message.load_time_ms),
+        core_count=message.core_count if message.HasField("core_count") else None,
     )
 
 
@@ -133,6 +134,11 @@ def _run(index: int, message: pb.RecordedRun) -> Run:
         lane_width=message.lane_width,
         concurrency=message.concurrency,
         run_time_ms=_positive_zero(message.run_time_ms),
+        stage=message.stage if message.HasField("stage") else None,
+        run=message.run if message.HasField("run") else None,
+        iteration=message.iteration if message.HasField("iteration") else None,
+        replica=message.replica if message.HasField("replica") else None,
+        engine=message.engine or None,
     )
 
 

@@ -153,6 +153,7 @@ def _insert_execution(cursor: duckdb.DuckDBPyConnection, execution: Execution) -
         "measured_memory_mb": measured.memory_mb,
         "queue_time_ms": execution.queue_time_ms,
         "load_time_ms": execution.load_time_ms,
+        "core_count": execution.core_count,
         "content_sha256": execution_digest(execution),
     }
     _insert(cursor, "executions", row)
@@ -165,7 +166,9 @@ def _insert_runs(cursor: duckdb.DuckDBPyConnection, execution_id: str, runs: tup
         INSERT INTO runs SELECT
             $execution_id, unnest($indexes::INTEGER[]), unnest($model_names::VARCHAR[]),
             unnest($batch_sizes::INTEGER[]), unnest($lane_widths::INTEGER[]),
-            unnest($concurrencies::INTEGER[]), unnest($run_times::DOUBLE[])
+            unnest($concurrencies::INTEGER[]), unnest($run_times::DOUBLE[]),
+            unnest($stages::INTEGER[]), unnest($places::INTEGER[]), unnest($iterations::INTEGER[]),
+            unnest($replicas::INTEGER[]), unnest($engines::VARCHAR[])
         """,
         {
             "execution_id": execution_id,
@@ -175,6 +178,11 @@ def _insert_runs(cursor: duckdb.DuckDBPyConnection, execution_id: str, runs: tup
             "lane_widths": [run.lane_width for run in runs],
             "concurrencies": [run.concurrency for run in runs],
             "run_times": [run.run_time_ms for run in runs],
+            "stages": [run.stage for run in runs],
+            "places": [run.run for run in runs],
+            "iterations": [run.iteration for run in runs],
+            "replicas": [run.replica for run in runs],
+            "engines": [run.engine for run in runs],
         },
     )
 

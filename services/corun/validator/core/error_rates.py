@@ -22,6 +22,15 @@ class ErrorRates:
         return all(rate is None or rate <= threshold for rate in (self.latency, self.throughput, self.memory))
 
 
+@dataclass(frozen=True, slots=True)
+class SignedErrors:
+    """Relative errors with their signs: above 0 where too much was predicted. None where a figure has no error."""
+
+    latency: float | None = None
+    throughput: float | None = None
+    memory: float | None = None
+
+
 def error_rate(predicted: float, measured: float) -> float | None:
     """abs(predicted - measured) / measured; None where `measured` is 0, against which nothing can be relative.
 
@@ -47,6 +56,19 @@ def error_rates(predicted: Performance, measured: Performance) -> ErrorRates:
         ),
         memory=_finite_rate("memory_mb", predicted.memory_mb, measured.memory_mb),
     )
+
+
+def signed_errors(predicted: Performance, measured: Performance) -> SignedErrors:
+    """(predicted - measured) / measured of each figure; None where it was measured as 0."""
+    return SignedErrors(
+        latency=_signed(predicted.latency_ms, measured.latency_ms),
+        throughput=_signed(predicted.throughput_items_per_second, measured.throughput_items_per_second),
+        memory=_signed(predicted.memory_mb, measured.memory_mb),
+    )
+
+
+def _signed(predicted: float, measured: float) -> float | None:
+    return None if measured == 0 else (predicted - measured) / measured
 
 
 def _finite_rate(figure: str, predicted: float, measured: float) -> float | None:

@@ -10,6 +10,7 @@ from typing import Any
 from corun.errors import CorunError, ExecutionConflict
 from corun.validator.core.error_rates import ErrorRates
 from corun.validator.core.records import Comparison, Execution, Performance
+from corun.validator.core.refinement import Refinement
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,19 +40,42 @@ class ComparisonConflict(ExecutionConflict):
         )
 
 
+class RefinementConflict(ExecutionConflict):
+    """A refinement's id is on record with other figures."""
+
+    def __init__(self, refinement_id: str) -> None:
+        CorunError.__init__(
+            self,
+            f"refinement.refinement_id: {refinement_id!r} is on record with other figures",
+            field="refinement.refinement_id",
+            metadata={"refinement_id": refinement_id},
+        )
+
+
 def execution_digest(execution: Execution) -> str:
     """SHA-256 of what was run and measured, in hexadecimal.
 
     The prediction and its version are left out, because a prediction may be given later than the measurement;
-    the end time is, because it may be left to the time of recording; both are no figures of the run.
+    the end time is, because it may be left to the time of recording; both are no figures of the run. What callers need
+    not tell counts only where they do.
     """
-    later = {"execution_id", "end_time", "predicted", "predictor_version"}
-    return _digest({name: value for name, value in asdict(execution).items() if name not in later})
+    later = {"execution_id", "end_time", "predicted", "predictor_version", "runs"}
+    content = {name: value for name, value in asdict(execution).items() if name not in later}
+    if execution.core_count is None:
+        del content["core_count"]
+    runs = [{name: value for name, value in asdict(run).items() if value is not None} for run in execution.runs]
+    return _digest({**content, "runs": runs})
 
 
 def comparison_digest(comparison: Comparison) -> str:
     """SHA-256 of a comparison without its id, in hexadecimal."""
     return _digest({name: value for name, value in asdict(comparison).items() if name != "comparison_id"})
+
+
+def refinement_digest(refinement: Refinement) -> str:
+    """SHA-256 of a refinement without its id and its time, which may be left to the time of recording."""
+    later = {"refinement_id", "refine_time"}
+    return _digest({name: value for name, value in asdict(refinement).items() if name not in later})
 
 
 def refuse_contradiction(known: KnownExecution, given: Execution) -> None:

@@ -40,6 +40,13 @@ class Run:
         lane_width: Threads of its lane.
         concurrency: Runs in the same stage, itself included.
         run_time_ms: Time inside the lane.
+        stage: Index of its stage in the plan.
+        run: Index in the stage.
+        iteration: Number of the iteration.
+        replica: Copy of the plan.
+        engine: That it ran in; None: the execution's.
+
+    Places in the plan are None where the caller did not tell them.
     """
 
     model_name: str
@@ -47,6 +54,11 @@ class Run:
     lane_width: int
     concurrency: int
     run_time_ms: float
+    stage: int | None = None
+    run: int | None = None
+    iteration: int | None = None
+    replica: int | None = None
+    engine: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +73,7 @@ class Execution:
         strategy_chosen: True when corun chose the strategy.
         plan_json: The schedule as a JSON object, or None. The validator keeps it and reads nothing out of it.
         predicted: None when there was no prediction.
+        core_count: Cores that lanes could use; None where the caller did not tell.
     """
 
     execution_id: str
@@ -79,6 +92,7 @@ class Execution:
     runs: tuple[Run, ...]
     queue_time_ms: float
     load_time_ms: float
+    core_count: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,8 @@ _MOST_COUNT = 1000  # every pair of values is looked at
 _SIGNIFICANCE = 0.01
 # One percentage point of error: a smaller change is of no use to anybody, however certain it is.
 _LEAST_CHANGE = 0.01
+# What is left of a straight line is rounding, and as such correlated.
+_ROUNDING = 1e-9
 
 
 class Direction(StrEnum):
@@ -89,10 +91,9 @@ def _variance(values: Values) -> float:
 def _correction(residuals: Values) -> float:
     """How many times fewer independent values there are (Bayley and Hammersley 1946), at least 1."""
     centred = residuals - residuals.mean()
-    power = float(centred @ centred)
-    if power <= 0:
+    power, count = float(centred @ centred), len(residuals)
+    if power <= count * (_ROUNDING * float(np.abs(residuals).max())) ** 2:
         return 1.0
-    count = len(residuals)
     correlation = float(centred[:-1] @ centred[1:]) / power
     # The estimate is low on short series (Kendall 1954).
     correlation = min(0.95, max(0.0, correlation + (1 + 3 * correlation) / count))
