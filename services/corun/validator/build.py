@@ -24,8 +24,6 @@ async def build(settings: Settings) -> AsyncIterator[Service]:
     async with AsyncExitStack() as stack:
         store = await Store.open(settings.db_path)
         stack.push_async_callback(store.close)
-        servicer = ValidatorServicer(
-            store, error_threshold=settings.error_threshold, recent_count=settings.recent_count
-        )
+        servicer = ValidatorServicer(store, settings)
         name = pb.DESCRIPTOR.services_by_name["ValidatorService"].full_name
         yield Service(name=name, servicer=servicer, add=add_ValidatorServiceServicer_to_server)

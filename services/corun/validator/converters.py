@@ -1,28 +1,16 @@
-"""Messages to records, and answers to messages."""
+"""Messages to executions and comparisons."""
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 
 from corun.errors import InvalidField
 from corun.plumbing.names import platform_name
 from corun.v1 import core_pb2
 from corun.v1 import validator_service_pb2 as pb
-from corun.validator.core.error_rates import ErrorRates
-from corun.validator.core.metrics import ErrorSummary, Metrics, OptimizationImpact
 from corun.validator.core.records import Comparison, Execution, Model, Performance, Run, Workload
-
-
-def strategy_name(value: core_pb2.Strategy.ValueType) -> str:
-    """The guide's name, for example "parallel"."""
-    return core_pb2.Strategy.Name(value).removeprefix("STRATEGY_").lower()
-
-
-def goal_name(value: core_pb2.OptimizationGoal.ValueType) -> str:
-    """The guide's name; one that was not given is "latency"."""
-    given = value or core_pb2.OPTIMIZATION_GOAL_LATENCY
-    return core_pb2.OptimizationGoal.Name(given).removeprefix("OPTIMIZATION_GOAL_").lower()
+from corun.validator.names import goal_name, strategy_name
+from corun.validator.plans import plan_json
 
 
 def to_execution(message: pb.ExecutionRecord) -> Execution:
@@ -41,7 +29,7 @@ def to_execution(message: pb.ExecutionRecord) -> Execution:
         strategy_chosen=message.strategy_chosen,
         engine=message.engine,
         adapter=message.adapter,
-        plan_json=_plan_json(message.plan) if message.HasField("plan") else None,
+        plan_json=plan_json(message.plan) if message.HasField("plan") else None,
         predictor_version=message.predictor_version,
         predicted=to_performance(message.predicted) if message.HasField("predicted") else None,
         measured=to_performance(message.measured),
@@ -89,25 +77,6 @@ def to_performance(message: pb.RecordedPerformance) -> Performance:
     )
 
 
-def rates_message(rates: ErrorRates) -> pb.ErrorRates:
-    """Errors; one that is None is absent."""
-    return pb.ErrorRates(latency=rates.latency, throughput=rates.throughput, memory=rates.memory)
-
-
-def metrics_message(metrics: Metrics, *, error_threshold: float, database_path: str) -> pb.GetValidationMetricsResponse:
-    """The whole answer of GetValidationMetrics."""
-    return pb.GetValidationMetricsResponse(
-        validation_count=metrics.overall.validation_count,
-        execution_count=metrics.execution_count,
-        overall=_summary_message(metrics.overall),
-        by_platform={name: _summary_message(summary) for name, summary in metrics.by_platform.items()},
-        by_strategy={name: _summary_message(summary) for name, summary in metrics.by_strategy.items()},
-        optimization_impact=_impact_message(metrics.impact),
-        error_threshold=error_threshold,
-        database_path=database_path,
-    )
-
-
 def _end_time(message: pb.ExecutionRecord) -> datetime | None:
     if not message.HasField("end_time"):
         return None
@@ -139,35 +108,6 @@ def _run(index: int, message: pb.RecordedRun) -> Run:
         iteration=message.iteration if message.HasField("iteration") else None,
         replica=message.replica if message.HasField("replica") else None,
         engine=message.engine or None,
-    )
-
-
-def _plan_json(message: core_pb2.Plan) -> str:
-    stages = [
-        [
-            {"model_name": run.model_name, "batch_size": run.batch_size, "lane": run.lane, "members": list(run.members)}
-            for run in stage.runs
-        ]
-        for stage in message.stages
-    ]
-    strategy = strategy_name(message.strategy)
-    return json.dumps({"strategy": strategy, "lane_widths": list(message.lane_widths), "stages": stages})
-
-
-def _summary_message(summary: ErrorSummary) -> pb.ErrorSummary:
-    return pb.ErrorSummary(
-        validation_count=summary.validation_count,
-        average=rates_message(summary.average),
-        recent=rates_message(summary.recent),
-    )
-
-
-def _impact_message(impact: OptimizationImpact) -> pb.OptimizationImpact:
-    return pb.OptimizationImpact(
-        comparison_count=impact.comparison_count,
-        average_improvement_percent=impact.average_improvement_percent,
-        recommendation_accuracy=impact.recommendation_accuracy,
-        best_strategy_counts=impact.best_strategy_counts,
     )
 
 

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 
 from corun.errors import InvalidField
 from corun.plumbing.names import platform_name
 from corun.v1 import validator_service_pb2 as pb
 from corun.v1 import validator_service_pb2_grpc
-from corun.validator.converters import (
-    metrics_message,
-    rates_message,
-    strategy_name,
-    to_comparison,
-    to_execution,
-)
+from corun.validator.config import Settings
+from corun.validator.converters import to_comparison, to_execution
+from corun.validator.core.error_rates import signed_errors
+from corun.validator.core.findings import Terms
 from corun.validator.core.metrics import Selection
+from corun.validator.core.recommendation import recommend
+from corun.validator.core.refinement import improvement
+from corun.validator.dataset_messages import record_message, to_query
+from corun.validator.drawing import drawn
+from corun.validator.figure_messages import rates_message, signed_message
+from corun.validator.metrics_messages import metrics_message
+from corun.validator.names import strategy_name
+from corun.validator.refinement_messages import recommendation_message, to_refinement
 from corun.validator.store import Store
 
 
@@ -24,14 +31,12 @@ class ValidatorServicer(validator_service_pb2_grpc.ValidatorServiceServicer):
 
     Args:
         store: Stays the caller's to close.
-        error_threshold: Largest acceptable error where a request gives none.
-        recent_count: How many validations are recent where a request does not say.
+        settings: What holds where a request does not say.
     """
 
-    def __init__(self, store: Store, *, error_threshold: float, recent_count: int) -> None:
+    def __init__(self, store: Store, settings: Settings) -> None:
         self._store = store
-        self._error_threshold = error_threshold
-        self._recent_count = recent_count
+        self._settings = settings
 
     async def RecordExecution(self, request: pb.RecordExecutionRequest, _context: object) -> pb.RecordExecutionResponse:
         """Puts an execution on record."""
@@ -50,11 +55,12 @@ class ValidatorServicer(validator_service_pb2_grpc.ValidatorServiceServicer):
         if execution.predicted is None:
             raise InvalidField("execution.predicted", "is required: there is nothing to validate without a prediction")
         recorded = await self._store.record_validation(execution, execution.predicted)
-        threshold = request.error_threshold if request.HasField("error_threshold") else self._error_threshold
+        threshold = request.error_threshold if request.HasField("error_threshold") else self._settings.error_threshold
         return pb.ValidatePredictionResponse(
             errors=rates_message(recorded.errors),
             within_threshold=recorded.errors.within(threshold),
             validation_count=recorded.validation_count,
+            bias=signed_message(signed_errors(execution.predicted, execution.measured)),
         )
 
     async def RecordOptimizationImpact(
@@ -68,13 +74,66 @@ class ValidatorServicer(validator_service_pb2_grpc.ValidatorServiceServicer):
         self, request: pb.GetValidationMetricsRequest, _context: object
     ) -> pb.GetValidationMetricsResponse:
         """Sums up what is on record."""
+        return await self._metrics(request)
+
+    async def GetRefinementRecommendations(
+        self, request: pb.GetRefinementRecommendationsRequest, _context: object
+    ) -> pb.GetRefinementRecommendationsResponse:
+        """Looks at the newest validations of each platform."""
+        given, settings = request.HasField, self._settings
+        terms = Terms(
+            error_threshold=request.error_threshold if given("error_threshold") else settings.error_threshold,
+            refinement_interval=(
+                request.refinement_interval if given("refinement_interval") else settings.refinement_interval
+            ),
+        )
+        evidence = await self._store.evidence(
+            platform_name(request.platform) if request.platform else None,
+            history_size=request.history_size if given("history_size") else settings.history_size,
+        )
+        return recommendation_message(await asyncio.to_thread(recommend, evidence, terms), terms)
+
+    async def GenerateValidationDataset(
+        self, request: pb.GenerateValidationDatasetRequest, _context: object
+    ) -> AsyncGenerator[pb.GenerateValidationDatasetResponse, None]:
+        """Streams what is on record of executions."""
+        async with aclosing(self._store.dataset(to_query(request))) as records:
+            async for record in records:
+                yield pb.GenerateValidationDatasetResponse(record=record_message(record))
+
+    async def RecordModelRefinement(
+        self, request: pb.RecordModelRefinementRequest, _context: object
+    ) -> pb.RecordModelRefinementResponse:
+        """Puts an attempt to refine the predictor on record."""
+        refinement = to_refinement(request.refinement)
+        recorded = await self._store.record_refinement(refinement)
+        return pb.RecordModelRefinementResponse(
+            newly_recorded=recorded.newly_recorded,
+            refinement_count=recorded.refinement_count,
+            improvement=signed_message(improvement(refinement)),
+        )
+
+    async def VisualizeValidationMetrics(
+        self, request: pb.VisualizeValidationMetricsRequest, _context: object
+    ) -> pb.VisualizeValidationMetricsResponse:
+        """Draws the metrics with their history."""
+        query = pb.GetValidationMetricsRequest(platform=request.platform, strategy=request.strategy, with_history=True)
+        if request.HasField("history_size"):
+            query.history_size = request.history_size
+        return await asyncio.to_thread(drawn, request.chart, request.format, await self._metrics(query))
+
+    async def _metrics(self, request: pb.GetValidationMetricsRequest) -> pb.GetValidationMetricsResponse:
+        given, settings = request.HasField, self._settings
         selection = Selection(
             platform=platform_name(request.platform) if request.platform else None,
             strategy=strategy_name(request.strategy) if request.strategy else None,
-            recent_count=request.recent_count if request.HasField("recent_count") else self._recent_count,
+            recent_count=request.recent_count if given("recent_count") else settings.recent_count,
+            history_size=request.history_size if given("history_size") else settings.history_size,
+            with_trends=settings.enable_trend_analysis and not request.without_trends,
+            with_history=request.with_history,
         )
         return metrics_message(
             await self._store.metrics(selection),
-            error_threshold=self._error_threshold,
+            error_threshold=settings.error_threshold,
             database_path=str(self._store.path),
         )

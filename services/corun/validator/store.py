@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,11 +12,15 @@ from typing import TypeVar
 
 import duckdb
 
-from corun.validator import reads, writes
+from corun.validator import dataset_reads, history_reads, reads, writes
+from corun.validator.core.dataset import DatasetQuery, ExecutionOnRecord
 from corun.validator.core.error_rates import ErrorRates
+from corun.validator.core.findings import Evidence
 from corun.validator.core.metrics import Metrics, Selection
 from corun.validator.core.records import Comparison, Execution, Performance
+from corun.validator.core.refinement import Refinement
 from corun.validator.database import failures_named, open_database
+from corun.validator.refinement_writes import record_refinement
 from corun.validator.transaction import transaction
 
 Result = TypeVar("Result")
@@ -28,6 +32,14 @@ class RecordedExecution:
 
     newly_recorded: bool
     execution_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedRefinement:
+    """Whether the refinement was new, and how many are on record now."""
+
+    newly_recorded: bool
+    refinement_count: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +115,38 @@ class Store:
 
         return await self._write(write)
 
+    async def record_refinement(self, refinement: Refinement) -> RecordedRefinement:
+        """Puts an attempt to refine the predictor on record.
+
+        Raises:
+            RefinementConflict: when the id is on record with other figures.
+        """
+
+        def write(cursor: duckdb.DuckDBPyConnection) -> RecordedRefinement:
+            new = record_refinement(cursor, refinement)
+            return RecordedRefinement(new, reads.count_rows(cursor, "model_refinements"))
+
+        return await self._write(write)
+
     async def metrics(self, selection: Selection) -> Metrics:
         """Errors and impact of the selected records, all of one moment."""
         return await asyncio.to_thread(self._read, lambda cursor: reads.metrics(cursor, selection))
+
+    async def evidence(self, platform: str | None, *, history_size: int) -> dict[str, Evidence]:
+        """What speaks for a refinement, by platform (None: all); at most `history_size` validations of each."""
+        return await asyncio.to_thread(
+            self._read,
+            lambda cursor: history_reads.evidence(cursor, platform=platform, history_size=history_size),
+        )
+
+    async def dataset(self, query: DatasetQuery) -> AsyncGenerator[ExecutionOnRecord, None]:
+        """Selected executions in the order they were recorded, page by page; later ones than its first are not seen."""
+        pages = await asyncio.to_thread(self._read, lambda cursor: dataset_reads.pages(cursor, query))
+        for page in pages:
+            for record in await asyncio.to_thread(
+                self._read, lambda cursor, ids=page: dataset_reads.records(cursor, ids)
+            ):
+                yield record
 
     async def _write(self, work: Callable[[duckdb.DuckDBPyConnection], Result]) -> Result:
         return await asyncio.get_running_loop().run_in_executor(self._writing, self._committed, work)

@@ -78,7 +78,7 @@ def record_validation(cursor: duckdb.DuckDBPyConnection, execution: Execution, p
         "actual_memory": measured.memory_mb,
         "memory_error": errors.memory,
     }
-    _insert(cursor, "multi_model_validation_metrics", row)
+    insert(cursor, "multi_model_validation_metrics", row)
     return errors
 
 
@@ -99,7 +99,7 @@ def record_comparison(cursor: duckdb.DuckDBPyConnection, comparison: Comparison)
         return
     row = {
         "comparison_id": comparison.comparison_id,
-        "timestamp": _utc(None),
+        "timestamp": utc(None),
         **_workload_columns(comparison.workload),
         "platform": comparison.platform,
         "optimization_goal": comparison.goal,
@@ -110,7 +110,7 @@ def record_comparison(cursor: duckdb.DuckDBPyConnection, comparison: Comparison)
         "strategy_results": json.dumps({name: _guide_figures(each) for name, each in comparison.outcomes.items()}),
         "content_sha256": digest,
     }
-    _insert(cursor, "multi_model_optimization_impact", row)
+    insert(cursor, "multi_model_optimization_impact", row)
 
 
 def _known_execution(cursor: duckdb.DuckDBPyConnection, execution_id: str) -> KnownExecution | None:
@@ -134,8 +134,8 @@ def _insert_execution(cursor: duckdb.DuckDBPyConnection, execution: Execution) -
     predicted, measured = execution.predicted, execution.measured
     row = {
         "execution_id": execution.execution_id,
-        "end_time": _utc(execution.end_time),
-        "recorded_time": _utc(None),
+        "end_time": utc(execution.end_time),
+        "recorded_time": utc(None),
         "platform": execution.platform,
         "strategy": execution.strategy,
         "strategy_chosen": execution.strategy_chosen,
@@ -156,7 +156,7 @@ def _insert_execution(cursor: duckdb.DuckDBPyConnection, execution: Execution) -
         "core_count": execution.core_count,
         "content_sha256": execution_digest(execution),
     }
-    _insert(cursor, "executions", row)
+    insert(cursor, "executions", row)
 
 
 def _insert_runs(cursor: duckdb.DuckDBPyConnection, execution_id: str, runs: tuple[Run, ...]) -> None:
@@ -187,7 +187,8 @@ def _insert_runs(cursor: duckdb.DuckDBPyConnection, execution_id: str, runs: tup
     )
 
 
-def _insert(cursor: duckdb.DuckDBPyConnection, table: str, row: dict[str, object]) -> None:
+def insert(cursor: duckdb.DuckDBPyConnection, table: str, row: dict[str, object]) -> None:
+    """Adds one row, given by its columns, to a table of ours."""
     columns, places = ", ".join(row), ", ".join(f"${column}" for column in row)
     cursor.execute(f"INSERT INTO {table} ({columns}) VALUES ({places})", row)
 
@@ -208,6 +209,7 @@ def _guide_figures(performance: Performance) -> dict[str, float]:
     }
 
 
-def _utc(moment: datetime | None) -> datetime:
+def utc(moment: datetime | None) -> datetime:
+    """The moment as the columns have it; None is now."""
     # Naive on purpose: the columns are TIMESTAMP in UTC, and an aware one would be turned to the machine's zone.
     return (moment or datetime.now(UTC)).astimezone(UTC).replace(tzinfo=None)

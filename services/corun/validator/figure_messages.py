@@ -1,0 +1,35 @@
+"""Figures and errors to messages, and back."""
+
+from __future__ import annotations
+
+from corun.v1 import validator_service_pb2 as pb
+from corun.validator.core.error_rates import ErrorRates, SignedErrors
+from corun.validator.core.records import Performance
+
+
+def rates_message(rates: ErrorRates) -> pb.ErrorRates:
+    """Errors; one that is None is absent."""
+    return pb.ErrorRates(latency=rates.latency, throughput=rates.throughput, memory=rates.memory)
+
+
+def rates_of(message: pb.ErrorRates) -> ErrorRates:
+    """Errors; one that is absent is None."""
+    return ErrorRates(
+        latency=message.latency if message.HasField("latency") else None,
+        throughput=message.throughput if message.HasField("throughput") else None,
+        memory=message.memory if message.HasField("memory") else None,
+    )
+
+
+def signed_message(errors: SignedErrors) -> pb.SignedErrors:
+    """Errors with their signs; one that is None is absent."""
+    return pb.SignedErrors(latency=errors.latency, throughput=errors.throughput, memory=errors.memory)
+
+
+def performance_message(performance: Performance) -> pb.RecordedPerformance:
+    """Figures in the same units."""
+    return pb.RecordedPerformance(
+        latency_ms=performance.latency_ms,
+        throughput_items_per_second=performance.throughput_items_per_second,
+        memory_mb=performance.memory_mb,
+    )
