@@ -43,10 +43,13 @@ WITH wanted AS (
 ), measured_runs AS (
     SELECT
         execution_id,
-        list([model_name, batch_size, lane_width, concurrency]::VARCHAR[] ORDER BY run_index) AS named,
-        list(run_time_ms ORDER BY run_index) AS times,
-        list([stage, run, iteration, replica] ORDER BY run_index) AS places,
-        list(engine ORDER BY run_index) AS engines
+        list(
+            row(
+                model_name, batch_size, lane_width, concurrency, run_time_ms,
+                stage, run, iteration, replica, engine
+            )
+            ORDER BY run_index
+        ) AS measured
     FROM runs SEMI JOIN wanted USING (execution_id)
     GROUP BY execution_id
 )
@@ -59,7 +62,7 @@ SELECT
     coalesce(v.predicted_memory, e.predicted_memory_mb),
     e.measured_latency_ms, e.measured_throughput_items_per_second, e.measured_memory_mb,
     v.execution_id IS NOT NULL, v.latency_error, v.throughput_error, v.memory_error,
-    r.named, r.times, r.places, r.engines
+    r.measured
 FROM wanted AS w
 JOIN executions AS e USING (execution_id)
 LEFT JOIN multi_model_validation_metrics AS v USING (execution_id)
@@ -103,8 +106,7 @@ def _paged(counted: Iterable[tuple[str, int]]) -> list[list[str]]:
 def _record(row: tuple[Any, ...]) -> ExecutionOnRecord:
     (
         execution_id, end_time, models, iterations, platform, strategy, goal, chosen, engine, adapter, plan, version,
-        queue_time, load_time, core_count, *figures, validated, latency, throughput, memory, named, times, places,
-        engines,
+        queue_time, load_time, core_count, *figures, validated, latency, throughput, memory, runs,
     ) = row  # fmt: skip
     predicted = None if figures[0] is None else Performance(*figures[:3])
     measured = Performance(*figures[3:])
@@ -122,7 +124,7 @@ def _record(row: tuple[Any, ...]) -> ExecutionOnRecord:
         predictor_version=version,
         predicted=predicted,
         measured=measured,
-        runs=_runs(named or [], times or [], places or [], engines or []),
+        runs=tuple(Run(*run) for run in runs or ()),
         queue_time_ms=queue_time,
         load_time_ms=load_time,
         core_count=core_count,
@@ -130,17 +132,6 @@ def _record(row: tuple[Any, ...]) -> ExecutionOnRecord:
     if not validated or predicted is None:
         return ExecutionOnRecord(execution, None, None)
     return ExecutionOnRecord(execution, ErrorRates(latency, throughput, memory), signed_errors(predicted, measured))
-
-
-def _runs(
-    named: list[list[str]], times: list[float], places: list[list[int | None]], engines: list[str | None]
-) -> tuple[Run, ...]:
-    return tuple(
-        Run(name, int(batch_size), int(width), int(concurrency), time, stage, run, iteration, replica, engine)
-        for (name, batch_size, width, concurrency), time, (stage, run, iteration, replica), engine in zip(
-            named, times, places, engines, strict=True
-        )
-    )
 
 
 def _aware(moment: datetime) -> datetime:

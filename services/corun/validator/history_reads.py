@@ -1,4 +1,4 @@
-"""The newest validations, and what is on record of refinements. Each runs inside a transaction of the caller's."""
+"""Errors of the newest validations, and refinements. Each runs inside a transaction of the caller's."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from typing import Any
 
 import duckdb
 
-from corun.validator.core.error_rates import ErrorRates, signed_errors
+from corun.validator.core.error_rates import ErrorRates
 from corun.validator.core.findings import Evidence
-from corun.validator.core.history import Validation
-from corun.validator.core.records import Performance
+from corun.validator.core.history import FIGURES, History
 from corun.validator.core.refinement import Method, Refinement
 
-_PLATFORMS = ("wasm", "webgpu", "webnn")
+PLATFORMS = ("wasm", "webgpu", "webnn")
+
+# In the order of core.history.FIGURES; NULL where a figure has no error.
+SIGNED_ERRORS = tuple(
+    f"CASE WHEN predicted_{figure} < actual_{figure} THEN -{figure}_error ELSE {figure}_error END" for figure in FIGURES
+)
 
 # One platform at a time: each is a scan that keeps the newest few, where a window function would sort the table.
-_NEWEST = """
-SELECT
-    validation_number, execution_id, timestamp, platform, strategy, predictor_version,
-    predicted_latency, predicted_throughput, predicted_memory,
-    actual_latency, actual_throughput, actual_memory,
-    latency_error, throughput_error, memory_error
+_NEWEST = f"""
+SELECT platform, strategy, {", ".join(SIGNED_ERRORS)}, validation_number
 FROM multi_model_validation_metrics
 WHERE platform = $platform AND ($strategy IS NULL OR strategy = $strategy) AND validation_number > $after
 ORDER BY validation_number DESC
@@ -51,16 +51,14 @@ SELECT count(*) FROM multi_model_validation_metrics WHERE platform = $platform A
 """
 
 
-def newest(
-    cursor: duckdb.DuckDBPyConnection, *, platform: str | None, strategy: str | None, count: int
-) -> list[Validation]:
-    """The newest `count` validations of each selected platform, oldest first."""
+def newest(cursor: duckdb.DuckDBPyConnection, *, platform: str | None, strategy: str | None, count: int) -> History:
+    """Errors of the newest `count` validations of each selected platform."""
     found = [
-        validation
-        for each in (_PLATFORMS if platform is None else (platform,))
-        for validation in _newest(cursor, platform=each, strategy=strategy, count=count, after=0)
+        row
+        for each in (PLATFORMS if platform is None else (platform,))
+        for row in _newest(cursor, platform=each, strategy=strategy, count=count, after=0)
     ]
-    return sorted(found, key=lambda validation: validation.number)
+    return _history(found)
 
 
 def refinements(cursor: duckdb.DuckDBPyConnection, *, platform: str | None) -> list[Refinement]:
@@ -71,38 +69,25 @@ def refinements(cursor: duckdb.DuckDBPyConnection, *, platform: str | None) -> l
 def evidence(cursor: duckdb.DuckDBPyConnection, *, platform: str | None, history_size: int) -> dict[str, Evidence]:
     """By platform that has validations: the newest since its last accepted refinement, and how many since its last."""
     found = {}
-    for each in _PLATFORMS if platform is None else (platform,):
+    for each in PLATFORMS if platform is None else (platform,):
         row = cursor.execute(_LAST_ATTEMPTS, {"platform": each}).fetchone()
         accepted, attempted = row or (0, 0)
-        history = _newest(cursor, platform=each, strategy=None, count=history_size, after=accepted)
+        history = _history(_newest(cursor, platform=each, strategy=None, count=history_size, after=accepted))
         since = cursor.execute(_COUNT_AFTER, {"platform": each, "after": attempted}).fetchone()
-        if history or attempted:
-            found[each] = Evidence(sorted(history, key=lambda validation: validation.number), since[0] if since else 0)
+        if len(history) or attempted:
+            found[each] = Evidence(history, since[0] if since else 0)
     return found
 
 
 def _newest(
     cursor: duckdb.DuckDBPyConnection, *, platform: str, strategy: str | None, count: int, after: int
-) -> list[Validation]:
+) -> list[tuple[Any, ...]]:
     given = {"platform": platform, "strategy": strategy, "count": count, "after": after}
-    return [_validation(row) for row in cursor.execute(_NEWEST, given).fetchall()]
+    return cursor.execute(_NEWEST, given).fetchall()
 
 
-def _validation(row: tuple[Any, ...]) -> Validation:
-    number, execution_id, timestamp, platform, strategy, version, *figures = row
-    predicted, measured = Performance(*figures[:3]), Performance(*figures[3:6])
-    return Validation(
-        number=number,
-        execution_id=execution_id,
-        end_time=timestamp.replace(tzinfo=UTC),
-        platform=platform,
-        strategy=strategy,
-        predictor_version=version,
-        predicted=predicted,
-        measured=measured,
-        errors=ErrorRates(*figures[6:]),
-        bias=signed_errors(predicted, measured),
-    )
+def _history(rows: list[tuple[Any, ...]]) -> History:
+    return History.of(row[:-1] for row in sorted(rows, key=lambda row: row[-1]))
 
 
 def _refinement(row: tuple[Any, ...]) -> Refinement:

@@ -2,51 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import duckdb
+import numpy as np
 
-from corun.validator.core.error_rates import ErrorRates, SignedErrors
+from corun.validator.core.history import FIGURES
 from corun.validator.core.metrics import ErrorSummary, Metrics, OptimizationImpact, Selection
 from corun.validator.core.overview import with_movements
-from corun.validator.history_reads import newest, refinements
+from corun.validator.core.summary import Part, summary
+from corun.validator.history_reads import SIGNED_ERRORS, newest, refinements
+from corun.validator.validation_reads import newest_validations
 
-_ERRORS = ("latency_error", "throughput_error", "memory_error")
-_BIASES = tuple(
-    f"CASE WHEN predicted_{figure} < actual_{figure} THEN -{figure}_error ELSE {figure}_error END"
-    for figure in ("latency", "throughput", "memory")
-)
-_COLUMNS = (*_ERRORS, *_BIASES)
-
-
-def _averages(of: str) -> str:
-    return ", ".join(f"list_avg(list_transform({of}, lambda each: each.f{number}))" for number in range(len(_COLUMNS)))
-
-
-# arg_max with a count keeps the newest in a heap: no window function has to sort the table.
-_SUMMARIES = f"""
-WITH groups AS (
-    SELECT
-        CASE WHEN grouping(platform) = 0 THEN 'platform' WHEN grouping(strategy) = 0 THEN 'strategy' ELSE 'all' END
-            AS kind,
-        coalesce(platform, strategy, '') AS name,
-        count(*) AS validation_count,
-        {", ".join(f"avg({column}) AS a{number}" for number, column in enumerate(_COLUMNS))},
-        coalesce(arg_max(
-            {{{", ".join(f"'f{number}': {column}" for number, column in enumerate(_COLUMNS))}}},
-            validation_number,
-            2 * $recent_count
-        ), []) AS newest
-    FROM multi_model_validation_metrics
-    WHERE ($platform IS NULL OR platform = $platform) AND ($strategy IS NULL OR strategy = $strategy)
-    GROUP BY GROUPING SETS ((), (platform), (strategy))
-)
+# One pass over the table; the heap of arg_max keeps the newest, where a window function would sort.
+_PARTS = f"""
 SELECT
-    kind, name, validation_count, {", ".join(f"a{number}" for number in range(len(_COLUMNS)))},
-    {_averages("newest[:$recent_count]")},
-    {_averages("newest[$recent_count + 1:]")}
-FROM groups
-ORDER BY kind, name
+    platform, strategy, count(*),
+    {", ".join(f"count({figure}_error)" for figure in FIGURES)},
+    {", ".join(f"coalesce(sum({figure}_error), 0)" for figure in FIGURES)},
+    {", ".join(f"coalesce(sum({signed}), 0)" for signed in SIGNED_ERRORS)},
+    max(validation_number, $newest_count),
+    arg_max([{", ".join(SIGNED_ERRORS)}], validation_number, $newest_count)
+FROM multi_model_validation_metrics
+WHERE ($platform IS NULL OR platform = $platform) AND ($strategy IS NULL OR strategy = $strategy)
+GROUP BY platform, strategy
 """
 
 _EXECUTIONS = """
@@ -68,39 +49,50 @@ WHERE ($platform IS NULL OR platform = $platform) AND ($strategy IS NULL OR reco
 def metrics(cursor: duckdb.DuckDBPyConnection, selection: Selection) -> Metrics:
     """Errors and impact of the selected records."""
     chosen: dict[str, Any] = {"platform": selection.platform, "strategy": selection.strategy}
-    groups = cursor.execute(_SUMMARIES, {**chosen, "recent_count": selection.recent_count}).fetchall()
-    summaries: dict[str, dict[str, ErrorSummary]] = {"all": {}, "platform": {}, "strategy": {}}
-    for kind, name, count, *means in groups:
-        summaries[kind][name] = ErrorSummary(
-            validation_count=count,
-            average=ErrorRates(*means[:3]),
-            bias=SignedErrors(*means[3:6]),
-            recent=ErrorRates(*means[6:9]),
-            recent_bias=SignedErrors(*means[9:12]),
-            earlier=ErrorRates(*means[12:15]),
-        )
-    looked_at = selection.with_trends or selection.with_history
-    history = newest(
-        cursor,
-        platform=selection.platform,
-        strategy=selection.strategy,
-        count=selection.history_size if looked_at else 0,
-    )
+    parts = _parts(cursor, chosen, newest_count=2 * selection.recent_count)
     found = Metrics(
         execution_count=_count(cursor, _EXECUTIONS, chosen),
-        overall=summaries["all"][""],
-        by_platform=summaries["platform"],
-        by_strategy=summaries["strategy"],
+        overall=summary(parts, recent_count=selection.recent_count),
+        by_platform=_grouped(parts, lambda part: part.platform, selection.recent_count),
+        by_strategy=_grouped(parts, lambda part: part.strategy, selection.recent_count),
         impact=_impact(cursor, chosen),
-        history=history if selection.with_history else (),
-        refinements=refinements(cursor, platform=selection.platform) if selection.with_history else (),
     )
-    return with_movements(found, history, history_size=selection.history_size) if selection.with_trends else found
+    if selection.with_history:
+        validations = newest_validations(cursor, **chosen, count=selection.history_size)
+        found = replace(found, history=validations, refinements=refinements(cursor, platform=selection.platform))
+    if selection.with_trends:
+        history = newest(cursor, **chosen, count=selection.history_size)
+        found = with_movements(found, history, history_size=selection.history_size)
+    return found
 
 
 def count_rows(cursor: duckdb.DuckDBPyConnection, table: str) -> int:
     """Rows of a table of ours."""
     return _count(cursor, f"SELECT count(*) FROM {table}", {})
+
+
+def _parts(cursor: duckdb.DuckDBPyConnection, chosen: dict[str, Any], *, newest_count: int) -> list[Part]:
+    rows = cursor.execute(_PARTS, {**chosen, "newest_count": newest_count}).fetchall()
+    return [
+        Part(
+            platform=platform,
+            strategy=strategy,
+            validation_count=count,
+            counts=np.array(sums[:3], dtype=np.float64),
+            error_sums=np.array(sums[3:6]),
+            signed_sums=np.array(sums[6:9]),
+            newest_numbers=np.array(numbers),
+            newest=np.array(signed, dtype=np.float64),
+        )
+        for platform, strategy, count, *sums, numbers, signed in rows
+    ]
+
+
+def _grouped(parts: Sequence[Part], name: Callable[[Part], str], recent_count: int) -> dict[str, ErrorSummary]:
+    return {
+        each: summary([part for part in parts if name(part) == each], recent_count=recent_count)
+        for each in sorted(set(map(name, parts)))
+    }
 
 
 def _impact(cursor: duckdb.DuckDBPyConnection, chosen: dict[str, Any]) -> OptimizationImpact:

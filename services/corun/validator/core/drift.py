@@ -36,7 +36,7 @@ class Drift:
     after: float
 
 
-def latest_drift(signed_errors: Sequence[float]) -> Drift | None:
+def latest_drift(signed_errors: Sequence[float] | NDArray[np.float64]) -> Drift | None:
     """The latest change of level of signed errors (0.15 is 15 % too much) in the order they were recorded, or None.
 
     ADWIN (Bifet and Gavalda 2007, from river) holds every two parts of its window against each other. Its bound is

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from corun.validator.core.drift import Drift, latest_drift
 from corun.validator.core.error_rates import ErrorRates, SignedErrors
-from corun.validator.core.history import FIGURES, Validation, mean_bias, mean_errors, signed_errors_of
+from corun.validator.core.history import FIGURES, History
 from corun.validator.core.refinement import Method
 from corun.validator.core.tendency import LEAST_COUNT, is_consistent_bias
 
@@ -37,7 +37,7 @@ class Evidence:
         since_attempt: Validations since its last attempt to be refined, or ever.
     """
 
-    history: Sequence[Validation]
+    history: History
     since_attempt: int
 
 
@@ -72,12 +72,12 @@ class Findings:
 def find(platform: str, evidence: Evidence, terms: Terms) -> Findings:
     """The pattern of a platform's errors, and the method that suits it."""
     history = evidence.history
-    recent = mean_errors(history[-max(LEAST_COUNT, terms.refinement_interval) :])
-    signed = {figure: signed_errors_of(history, figure) for figure in FIGURES}
+    recent = history.newest(max(LEAST_COUNT, terms.refinement_interval)).mean_errors()
+    signed = {figure: history.signed_errors(figure) for figure in FIGURES}
     drifts = {figure: drift for figure in FIGURES if (drift := latest_drift(signed[figure])) is not None}
     biased = tuple(figure for figure in FIGURES if is_consistent_bias(signed[figure]))
     large = tuple(figure for figure in FIGURES if (getattr(recent, figure) or 0.0) > terms.error_threshold)
-    bias = mean_bias(history)
+    bias = history.mean_bias()
     method, reason = _pattern(len(history), recent, bias, biased=biased, drifts=drifts, large=large, terms=terms)
     due = evidence.since_attempt >= terms.refinement_interval
     if method is not None and large and not due:

@@ -1,10 +1,13 @@
-"""Validations as they are looked at: in the order they were recorded, figure by figure."""
+"""Validations in the order they were recorded: their errors as columns, and one by one."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+
+import numpy as np
+from numpy.typing import NDArray
 
 from corun.validator.core.error_rates import ErrorRates, SignedErrors
 from corun.validator.core.records import Performance
@@ -34,27 +37,62 @@ class Validation:
     bias: SignedErrors
 
 
-def errors_of(history: Iterable[Validation], figure: str) -> list[float]:
-    """Errors of one of FIGURES, without those that have none."""
-    found = (getattr(each.errors, figure) for each in history)
-    return [error for error in found if error is not None]
+@dataclass(frozen=True, slots=True, eq=False)
+class History:
+    """Errors of validations, oldest first: columns, because there are thousands and they are looked at as series.
+
+    Attributes:
+        platforms: Of each validation, [n].
+        strategies: Of each validation, [n].
+        signed: (predicted - measured) / measured in the order of FIGURES, [n, 3]; NaN where a figure has none.
+    """
+
+    platforms: NDArray[np.str_]
+    strategies: NDArray[np.str_]
+    signed: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, rows: Iterable[tuple[str, str, float | None, float | None, float | None]]) -> History:
+        """From rows of platform, strategy and signed errors in the order of FIGURES, oldest first."""
+        given = list(rows)
+        signed = np.array([row[2:] for row in given], dtype=np.float64).reshape(-1, len(FIGURES))
+        return cls(np.array([row[0] for row in given], "U16"), np.array([row[1] for row in given], "U16"), signed)
+
+    def __len__(self) -> int:
+        return len(self.platforms)
+
+    def newest(self, count: int) -> History:
+        """The last `count`, 1 or more."""
+        return History(self.platforms[-count:], self.strategies[-count:], self.signed[-count:])
+
+    def on_platform(self, platform: str) -> History:
+        """Those of one platform."""
+        return self._where(self.platforms == platform)
+
+    def with_strategy(self, strategy: str) -> History:
+        """Those of one strategy."""
+        return self._where(self.strategies == strategy)
+
+    def signed_errors(self, figure: str) -> NDArray[np.float64]:
+        """Errors with their signs of one of FIGURES, without those that have none."""
+        values = self.signed[:, FIGURES.index(figure)]
+        return values[~np.isnan(values)]
+
+    def errors(self, figure: str) -> NDArray[np.float64]:
+        """Errors of one of FIGURES, without those that have none."""
+        return np.abs(self.signed_errors(figure))
+
+    def mean_errors(self) -> ErrorRates:
+        """Means of each figure; None where no validation has one."""
+        return ErrorRates(*(_mean(self.errors(figure)) for figure in FIGURES))
+
+    def mean_bias(self) -> SignedErrors:
+        """Means with signs of each figure; None where no validation has one."""
+        return SignedErrors(*(_mean(self.signed_errors(figure)) for figure in FIGURES))
+
+    def _where(self, chosen: NDArray[np.bool_]) -> History:
+        return History(self.platforms[chosen], self.strategies[chosen], self.signed[chosen])
 
 
-def signed_errors_of(history: Iterable[Validation], figure: str) -> list[float]:
-    """Errors with their signs of one of FIGURES, without those that have none."""
-    found = (getattr(each.bias, figure) for each in history)
-    return [error for error in found if error is not None]
-
-
-def mean_errors(history: Sequence[Validation]) -> ErrorRates:
-    """Means of each figure; None where no validation has one."""
-    return ErrorRates(*(_mean(errors_of(history, figure)) for figure in FIGURES))
-
-
-def mean_bias(history: Sequence[Validation]) -> SignedErrors:
-    """Means with signs of each figure; None where no validation has one."""
-    return SignedErrors(*(_mean(signed_errors_of(history, figure)) for figure in FIGURES))
-
-
-def _mean(values: Sequence[float]) -> float | None:
-    return sum(values) / len(values) if values else None
+def _mean(values: NDArray[np.float64]) -> float | None:
+    return float(values.mean()) if len(values) else None

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from corun.validator.core.drift import Drift, latest_drift
-from corun.validator.core.history import FIGURES, Validation, errors_of, signed_errors_of
+from corun.validator.core.history import FIGURES, History
 from corun.validator.core.trend import Trend, error_trend
 
 MOST_COUNT = 1000
@@ -21,13 +20,14 @@ class Movement:
     drift: Drift | None
 
 
-def movements(history: Sequence[Validation], *, one_platform: bool) -> dict[str, Movement]:
+def movements(history: History) -> dict[str, Movement]:
     """By figure. Drift is looked for on one platform only: where several alternate, the level always changes."""
-    newest = history[-MOST_COUNT:]
+    newest = history.newest(MOST_COUNT)
+    one_platform = len(set(newest.platforms.tolist())) == 1
     return {
         figure: Movement(
-            error_trend(errors_of(newest, figure)),
-            latest_drift(signed_errors_of(newest, figure)) if one_platform else None,
+            error_trend(newest.errors(figure)),
+            latest_drift(newest.signed_errors(figure)) if one_platform else None,
         )
         for figure in FIGURES
     }

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from corun.validator.core.findings import Evidence, Findings, Terms, find, in_words
-from corun.validator.core.history import FIGURES, Validation, mean_errors, signed_errors_of
+from corun.validator.core.history import FIGURES, History
 from corun.validator.core.refinement import Method
 from corun.validator.core.tendency import LEAST_COUNT, differ
 
@@ -76,22 +76,19 @@ def _verdict(
 def _differing(evidence: Mapping[str, Evidence], told: Sequence[Findings], terms: Terms) -> list[str]:
     """Figures whose signed errors differ across platforms, by more than half a threshold."""
     histories = {each.platform: evidence[each.platform].history for each in told}
-    signed = (
-        (figure, {name: signed_errors_of(each, figure) for name, each in histories.items()}) for figure in FIGURES
-    )
+    signed = ((figure, {name: each.signed_errors(figure) for name, each in histories.items()}) for figure in FIGURES)
     return [figure for figure, groups in signed if differ(groups, least_spread=terms.error_threshold / 2)]
 
 
-def _strategies(histories: Sequence[Sequence[Validation]], terms: Terms) -> tuple[str, ...]:
-    grouped: dict[str, list[Validation]] = {}
-    for each in (validation for history in histories for validation in history):
-        grouped.setdefault(each.strategy, []).append(each)
-    errors = {name: mean_errors(validations) for name, validations in grouped.items()}
-    over = (
-        name
-        for name, each in errors.items()
-        if any((getattr(each, figure) or 0.0) > terms.error_threshold for figure in FIGURES)
-    )
+def _strategies(histories: Sequence[History], terms: Terms) -> tuple[str, ...]:
+    """Those with a mean error over the threshold on any of the platforms."""
+    over = {
+        strategy
+        for history in histories
+        for strategy in set(history.strategies.tolist())
+        for errors in (history.with_strategy(strategy).mean_errors(),)
+        if any((getattr(errors, figure) or 0.0) > terms.error_threshold for figure in FIGURES)
+    }
     return tuple(sorted(over))
 
 

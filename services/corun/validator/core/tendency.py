@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import stats
 
 LEAST_COUNT = 5
@@ -16,13 +17,13 @@ _LEAST_SHARE = 0.5
 _DIFFERENCE_SIGNIFICANCE = 0.01
 
 
-def is_consistent_bias(signed_errors: Sequence[float]) -> bool:
+def is_consistent_bias(signed_errors: Sequence[float] | NDArray[np.float64]) -> bool:
     """Whether errors are mostly of one sign, and mostly made of it.
 
     The sign test (Conover 1999) decides on the first; the mean against the mean size of errors on the second. Six
     validations of the same sign are the fewest that pass.
     """
-    given = [error for error in signed_errors if error != 0]
+    given = [error for error in np.asarray(signed_errors).tolist() if error != 0]
     if len(given) < LEAST_COUNT:
         return False
     above = sum(error > 0 for error in given)
@@ -31,7 +32,7 @@ def is_consistent_bias(signed_errors: Sequence[float]) -> bool:
     return p_value < _BIAS_SIGNIFICANCE and share >= _LEAST_SHARE
 
 
-def differ(signed_errors: Mapping[str, Sequence[float]], *, least_spread: float) -> bool:
+def differ(signed_errors: Mapping[str, Sequence[float] | NDArray[np.float64]], *, least_spread: float) -> bool:
     """Whether groups (two or more, at least five values each, others are left out) have different signed errors.
 
     Kruskal and Wallis' test (1952) decides whether they do; medians that lie less than `least_spread` apart do not
