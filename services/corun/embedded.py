@@ -30,6 +30,9 @@ class StackOptions(TypedDict, total=False):
         state_folder: Where the predictor keeps what it has learnt.
         validation_interval: Every how many executions on a platform are validated.
         error_threshold: Largest acceptable error of a prediction, 0.15 meaning 15 %.
+        history_size: Newest validations of each platform that trends and recommendations are made of.
+        refinement_interval: Validations on a platform between two refinements.
+        enable_trend_analysis: Whether metrics tell of trends and drift.
     """
 
     host: str
@@ -40,6 +43,9 @@ class StackOptions(TypedDict, total=False):
     state_folder: Path | str | None
     validation_interval: int | None
     error_threshold: float | None
+    history_size: int | None
+    refinement_interval: int | None
+    enable_trend_analysis: bool | None
 
 
 def settings_of(service: str, **given: object) -> ServiceSettings:
@@ -104,7 +110,14 @@ def _stack_settings(options: StackOptions) -> dict[str, ServiceSettings]:
             max_connections=options.get("max_connections"),
             models_folder=options.get("models_folder"),
         ),
-        "validator": settings_of("validator", db_path=options.get("db_path"), error_threshold=threshold),
+        "validator": settings_of(
+            "validator",
+            db_path=options.get("db_path"),
+            error_threshold=threshold,
+            history_size=options.get("history_size"),
+            refinement_interval=options.get("refinement_interval"),
+            enable_trend_analysis=options.get("enable_trend_analysis"),
+        ),
         "orchestrator": settings_of(
             "orchestrator",
             validation_interval=options.get("validation_interval"),

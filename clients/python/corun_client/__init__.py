@@ -9,6 +9,7 @@ from __future__ import annotations
 from corun_client.async_client import AsyncClient, connect_async
 from corun_client.client import Client, connect
 from corun_client.conversion.inference import Inference
+from corun_client.dataset import ValidationDataset
 from corun_client.embedded import EmbeddedThread
 from corun_client.errors import (
     AlreadyExists,
@@ -52,6 +53,7 @@ __all__ = [
     "ResourceExhausted",
     "ResourcePool",
     "Unavailable",
+    "ValidationDataset",
     "connect",
     "connect_async",
 ]

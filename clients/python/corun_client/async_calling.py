@@ -25,7 +25,7 @@ _Report = TypeVar("_Report")
 
 
 class AsyncCaller:
-    """Carries out calls that `corun_client.calls` and `corun_client.pool_calls` prepared.
+    """Carries out calls that `corun_client.calls`, `pool_calls` and `validator_calls` prepared.
 
     Args:
         target: HOST:PORT.
@@ -81,8 +81,13 @@ class AsyncCaller:
             stream.cancel()
         raise unfinished(self.target)
 
-    async def watch(self, call: calls.Call[_Report]) -> AsyncGenerator[_Report, None]:
-        """The report of every response, until the caller stops or the deadline passes."""
+    async def watch(self, call: calls.Call[_Report], *, complete: bool = False) -> AsyncGenerator[_Report, None]:
+        """The report of every response, until the caller stops or the deadline passes.
+
+        Args:
+            call: What to call.
+            complete: The caller needs every response: a deadline that passes is an error.
+        """
         self._refuse_when_closed()
         stream = getattr(self._stubs[call.service], call.method)(call.request, timeout=call.seconds)
         started = False
@@ -92,7 +97,7 @@ class AsyncCaller:
                 yield call.read(response)
         except grpc.RpcError as error:
             failure = self._failure(error, call.service, call.seconds, started=started)
-            if not (started and isinstance(failure, DeadlineExceeded)):
+            if complete or not (started and isinstance(failure, DeadlineExceeded)):
                 raise failure from None
         finally:
             stream.cancel()

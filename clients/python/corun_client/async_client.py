@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from corun_client import calls
-from corun_client.async_pool_client import AsyncPoolClient
-from corun_client.conversion.reports import ComparisonReport, ExecutionReport, MetricsReport
+from corun_client.async_validator_client import AsyncValidatorClient
+from corun_client.conversion.reports import ComparisonReport, ExecutionReport
 from corun_client.conversion.requests import ModelConfig, validation_policy
-from corun_client.errors import NotHosted
 
 
-class AsyncClient(AsyncPoolClient):
+class AsyncClient(AsyncValidatorClient):
     """Calls the services at one address from one event loop. Made by `connect_async`; close it, or use it as a context.
 
     Arguments, reports and errors are those of `Client`. Cancelling a task that awaits a method cancels the work.
@@ -72,13 +71,6 @@ class AsyncClient(AsyncPoolClient):
             timeout_seconds=timeout_seconds,
         )
         return await self.follow(call, on_event)
-
-    async def metrics(self, *, timeout_seconds: float | None = None) -> MetricsReport:
-        """How good the predictions were: from the orchestrator, or the validator where only that is hosted."""
-        try:
-            return await self.answer(calls.metrics(timeout_seconds))
-        except NotHosted:
-            return await self.answer(calls.validator_metrics(timeout_seconds))
 
 
 def connect_async(target: str, *, retry_when_full: bool = True) -> AsyncClient:

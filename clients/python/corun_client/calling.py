@@ -24,7 +24,7 @@ _Report = TypeVar("_Report")
 
 
 class Caller:
-    """Carries out calls that `corun_client.calls` and `corun_client.pool_calls` prepared.
+    """Carries out calls that `corun_client.calls`, `pool_calls` and `validator_calls` prepared.
 
     Args:
         target: HOST:PORT.
@@ -78,8 +78,13 @@ class Caller:
             stream.cancel()
         raise unfinished(self.target)
 
-    def watch(self, call: calls.Call[_Report]) -> Generator[_Report, None, None]:
-        """The report of every response, until the caller stops or the deadline passes."""
+    def watch(self, call: calls.Call[_Report], *, complete: bool = False) -> Generator[_Report, None, None]:
+        """The report of every response, until the caller stops or the deadline passes.
+
+        Args:
+            call: What to call.
+            complete: The caller needs every response: a deadline that passes is an error.
+        """
         self._refuse_when_closed()
         stream = getattr(self._stubs[call.service], call.method)(call.request, timeout=call.seconds)
         started = False
@@ -89,7 +94,7 @@ class Caller:
                 yield call.read(response)
         except grpc.RpcError as error:
             failure = self._failure(error, call.service, call.seconds, started=started)
-            if not (started and isinstance(failure, DeadlineExceeded)):
+            if complete or not (started and isinstance(failure, DeadlineExceeded)):
                 raise failure from None
         finally:
             stream.cancel()

@@ -1,6 +1,6 @@
-"""Calls of the orchestrator and the validator: the request, the deadline and how the answer is read.
+"""Calls of the orchestrator: the request, the deadline and how the answer is read.
 
-Nothing is sent here; `pool_calls` has the calls of the resource pool.
+Nothing is sent here; `pool_calls` and `validator_calls` have the calls of the other services.
 """
 
 from __future__ import annotations
@@ -10,12 +10,10 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from corun.v1 import orchestrator_service_pb2 as orchestrator_pb2
-from corun.v1 import validator_service_pb2 as validator_pb2
 from corun_client import deadlines
 from corun_client.conversion import requests
 from corun_client.conversion.execution import comparison_report, execution_report
-from corun_client.conversion.metrics import metrics_report
-from corun_client.conversion.reports import ComparisonReport, ExecutionReport, MetricsReport
+from corun_client.conversion.reports import ComparisonReport, ExecutionReport
 from corun_client.failures import from_event
 
 ExecutionEvent = orchestrator_pb2.ExecuteWithStrategyResponse
@@ -123,18 +121,3 @@ def compare(
 
     seconds = deadlines.deadline(timeout_seconds, deadlines.COMPARE)
     return StreamedCall("CompareStrategies", request, seconds, outcome)
-
-
-def metrics(timeout_seconds: float | None) -> Call[MetricsReport]:
-    """The validator's metrics through the orchestrator."""
-    request = orchestrator_pb2.OrchestratorServiceGetValidationMetricsRequest()
-    request.query.SetInParent()
-    seconds = deadlines.deadline(timeout_seconds, deadlines.QUICK)
-    return Call(ORCHESTRATOR, "GetValidationMetrics", request, seconds, lambda answer: metrics_report(answer.metrics))
-
-
-def validator_metrics(timeout_seconds: float | None) -> Call[MetricsReport]:
-    """The validator's metrics from the validator itself."""
-    request = validator_pb2.GetValidationMetricsRequest()
-    seconds = deadlines.deadline(timeout_seconds, deadlines.QUICK)
-    return Call(VALIDATOR, "GetValidationMetrics", request, seconds, metrics_report)

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from corun_client import calls
-from corun_client.conversion.reports import ComparisonReport, ExecutionReport, MetricsReport
+from corun_client.conversion.reports import ComparisonReport, ExecutionReport
 from corun_client.conversion.requests import ModelConfig, validation_policy
-from corun_client.errors import NotHosted
-from corun_client.pool_client import PoolClient
+from corun_client.validator_client import ValidatorClient
 
 
-class Client(PoolClient):
+class Client(ValidatorClient):
     """Calls the services at one address. Made by `connect`; close it, or use it as a context.
 
     Every method raises a `CorunError` for what the services or the way to them say, and has a deadline
@@ -89,13 +88,6 @@ class Client(PoolClient):
             timeout_seconds=timeout_seconds,
         )
         return self.follow(call, on_event)
-
-    def metrics(self, *, timeout_seconds: float | None = None) -> MetricsReport:
-        """How good the predictions were: from the orchestrator, or the validator where only that is hosted."""
-        try:
-            return self.answer(calls.metrics(timeout_seconds))
-        except NotHosted:
-            return self.answer(calls.validator_metrics(timeout_seconds))
 
 
 def connect(target: str, *, retry_when_full: bool = True) -> Client:

@@ -8,7 +8,7 @@ import concurrent.futures.thread  # loaded at once: its hook at exit must be in 
 import threading
 import weakref
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, suppress
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -106,15 +106,36 @@ class EmbeddedThread:
             else:
                 self._ready.set_exception(error)
 
-    async def _serve(self) -> None:
+    def _stack(self) -> AbstractAsyncContextManager[str]:
+        """What runs in the thread; gives its address."""
         from corun.embedded import embedded_stack  # noqa: PLC0415  # heavy, and not needed with a target
 
+        return embedded_stack(**self._options)
+
+    async def _serve(self) -> None:
         task = asyncio.current_task()
         assert task is not None
         self._running.set_result((asyncio.get_running_loop(), task))
-        async with embedded_stack(**self._options) as address:
+        async with self._stack() as address:
             self._ready.set_result(address)
             await asyncio.Event().wait()
+
+
+class EmbeddedValidator(EmbeddedThread):
+    """Runs a validator by itself, as an EmbeddedThread.
+
+    Args:
+        settings: Of `corun.validator.config.Settings`; None leaves one to the environment.
+    """
+
+    def __init__(self, **settings: object) -> None:
+        super().__init__()
+        self._settings = settings
+
+    def _stack(self) -> AbstractAsyncContextManager[str]:
+        from corun.embedded import hosted, settings_of  # noqa: PLC0415  # heavy, and not needed with a target
+
+        return hosted("validator", settings_of("validator", port=0, **self._settings))
 
 
 def _close_at_exit(embedded: EmbeddedThread) -> None:

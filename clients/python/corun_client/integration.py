@@ -37,7 +37,7 @@ class MultiModelResourcePoolIntegration:
     Args:
         predictor: Must be None: a predictor is a service; name a deployment that has it with `target`.
         resource_pool: Must be None, for the same reason.
-        validator: Settings of the validator, and its metrics afterwards.
+        validator: Settings of the validator; it stays the caller's, and can be asked before, meanwhile and afterwards.
         max_connections: Most browsers at once; None is the pool's own default.
         browser_preferences: Browser to prefer for each model type: text_embedding (or text), text_generation, vision,
             audio, multimodal, to chromium, chromium-shell, firefox, chrome, msedge or edge. Where it cannot serve
@@ -48,7 +48,7 @@ class MultiModelResourcePoolIntegration:
         db_path: DuckDB file of the embedded validator; None is its own default.
         error_threshold: Largest acceptable error; None is the service's setting (0.15, meaning 15 %).
         enable_adaptive_optimization: Accepted and without effect in this version.
-        enable_trend_analysis: Accepted and without effect in this version.
+        enable_trend_analysis: False leaves trends and drift out of the metrics.
         verbose: Shows the embedded services' logs on standard error.
         target: HOST:PORT of running services. Their own max_connections and db_path count then.
 
@@ -78,7 +78,10 @@ class MultiModelResourcePoolIntegration:
         _refuse_instance("resource_pool", resource_pool)
         if validator is not None and not isinstance(validator, MultiModelEmpiricalValidator):
             raise InvalidArgument.of("validator", f"expected a MultiModelEmpiricalValidator; received {validator!r}")
-        self.validator = validator or MultiModelEmpiricalValidator()
+        self._owns_validator = validator is None
+        self.validator = validator or MultiModelEmpiricalValidator(
+            db_path=db_path, error_threshold=error_threshold, enable_trend_analysis=enable_trend_analysis
+        )
         self.max_connections = _positive(max_connections, "max_connections")
         self.browser_preferences = browser_preferences_of(browser_preferences)
         self.enable_empirical_validation = enable_empirical_validation
@@ -103,10 +106,11 @@ class MultiModelResourcePoolIntegration:
         """
         if self._client is not None:
             return
+        self.validator.attach(None)  # what it started itself would hold the database
         with ExitStack() as stack:
             address = self.target or stack.enter_context(self._embedded())
             client = stack.enter_context(connect(address))
-            stack.callback(self.validator.close)
+            stack.callback(self._let_go_of_validator)
             resource_pool = ResourcePool(client, browser_preferences=self.browser_preferences)
             stack.callback(resource_pool.close)
             self._stack = stack.pop_all()
@@ -184,7 +188,10 @@ class MultiModelResourcePoolIntegration:
 
     def get_validation_metrics(self) -> MetricsReport:
         """How good the predictions were, and what choosing strategies was worth."""
-        return self._connected().metrics()
+        return self._connected().metrics(
+            history_size=self.validator.validation_history_size,
+            trends=self.enable_trend_analysis and self.validator.enable_trend_analysis,
+        )
 
     def close(self) -> None:
         """Disconnects, and ends the services that `initialize` started. Closing twice is fine."""
@@ -205,6 +212,12 @@ class MultiModelResourcePoolIntegration:
             raise NotInitialized("this integration is not running: call initialize() first")
         return self._client
 
+    def _let_go_of_validator(self) -> None:
+        if self._owns_validator:
+            self.validator.close()
+        else:
+            self.validator.attach(None)
+
     def _embedded(self) -> EmbeddedThread:
         if self.verbose or not structlog.is_configured():  # structlog would print everything to standard output
             configure_logs(verbose=self.verbose)
@@ -213,6 +226,9 @@ class MultiModelResourcePoolIntegration:
             db_path=self.db_path,
             validation_interval=self.validation_interval,
             error_threshold=self.error_threshold,
+            history_size=self.validator.validation_history_size,
+            refinement_interval=self.validator.refinement_interval,
+            enable_trend_analysis=self.enable_trend_analysis and self.validator.enable_trend_analysis,
         )
 
     def _say_what_the_target_decides(self) -> None:

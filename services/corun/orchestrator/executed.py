@@ -10,6 +10,7 @@ from math import isfinite
 from corun.v1 import core_pb2
 from corun.v1 import predictor_service_pb2 as predictor_pb2
 from corun.v1 import resource_pool_service_pb2 as pool_pb2
+from corun.v1 import validator_service_pb2 as validator_pb2
 
 
 def engines_of(measurement: pool_pb2.Measurement) -> set[str]:
@@ -35,10 +36,38 @@ def executed_plan(plan: core_pb2.Plan, measurement: pool_pb2.Measurement) -> pre
     return message
 
 
-def _median_runs(runs: Iterable[pool_pb2.RunMeasurement]) -> list[predictor_pb2.ExecutedRun]:
+def executed_plan_of(record: validator_pb2.ExecutionRecord) -> predictor_pb2.ExecutedPlan | None:
+    """The same of an execution on the validator's record, with its place and time.
+
+    None where it teaches nothing about one engine, or its plan is not known. Where the record does not say which run of
+    the plan a time belongs to, the message has no runs; where it does not say on what it ran, no environment.
+    """
+    engines = {run.engine or record.engine for run in record.runs}
+    latency, memory = record.measured.latency_ms, record.measured.memory_mb
+    if not record.HasField("plan") or len(engines) > 1 or not _is_positive(latency):
+        return None
+    placed = all(run.HasField("stage") and run.HasField("run") for run in record.runs)
+    message = predictor_pb2.ExecutedPlan(
+        plan=record.plan,
+        latency_ms=latency,
+        memory_mb=memory if _is_positive(memory) else None,
+        runs=_median_runs(record.runs) if placed else [],
+        end_time=record.end_time if record.HasField("end_time") else None,
+    )
+    engine = engines.pop() if engines else record.engine
+    if engine and record.HasField("core_count"):
+        message.environment.platform = record.platform
+        message.environment.engine = engine
+        message.environment.core_count = record.core_count
+    return message
+
+
+def _median_runs(
+    runs: Iterable[pool_pb2.RunMeasurement | validator_pb2.RecordedRun],
+) -> list[predictor_pb2.ExecutedRun]:
     """A run a place in the plan; none at all where a browser's coarse clock read one as 0."""
     times: defaultdict[tuple[int, int], list[float]] = defaultdict(list)
-    one: dict[tuple[int, int], pool_pb2.RunMeasurement] = {}
+    one: dict[tuple[int, int], pool_pb2.RunMeasurement | validator_pb2.RecordedRun] = {}
     for run in runs:
         times[run.stage, run.run].append(run.run_time_ms)
         one[run.stage, run.run] = run

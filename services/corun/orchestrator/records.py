@@ -45,6 +45,7 @@ def execution_record(
         runs=map(_recorded_run, measurement.runs[:MAX_RECORDED_RUNS]),
         queue_time_ms=measurement.queue_time_ms,
         load_time_ms=measurement.load_time_ms,
+        core_count=preparation.environment.core_count or None,
     )
     record.end_time.GetCurrentTime()
     return record
@@ -57,4 +58,9 @@ def _recorded_run(run: pool_pb2.RunMeasurement) -> validator_pb2.RecordedRun:
         lane_width=run.lane_width,
         concurrency=run.concurrency,
         run_time_ms=run.run_time_ms,
+        stage=run.stage,
+        run=run.run,
+        iteration=run.iteration,
+        replica=run.replica,
+        engine=run.engine,
     )

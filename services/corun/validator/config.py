@@ -33,6 +33,6 @@ class Settings(ServiceSettings):
     db_path: Annotated[Path, AfterValidator(_absolute)] = Field(default_factory=lambda: state_folder() / "corun.duckdb")
     error_threshold: Annotated[float, Field(gt=0, le=100, allow_inf_nan=False)] = 0.15
     recent_count: Annotated[int, Field(ge=1, le=100_000)] = 10
-    history_size: Annotated[int, Field(ge=5, le=1000)] = 100
+    history_size: Annotated[int, Field(ge=1, le=10_000)] = 100
     refinement_interval: Annotated[int, Field(ge=1, le=1_000_000)] = 10
     enable_trend_analysis: bool = True

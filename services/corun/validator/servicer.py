@@ -15,7 +15,7 @@ from corun.validator.converters import to_comparison, to_execution
 from corun.validator.core.error_rates import signed_errors
 from corun.validator.core.findings import Terms
 from corun.validator.core.metrics import Selection
-from corun.validator.core.recommendation import recommend
+from corun.validator.core.recommendation import recommend, recommendation_history
 from corun.validator.core.refinement import improvement
 from corun.validator.dataset_messages import record_message, to_query
 from corun.validator.drawing import drawn
@@ -89,7 +89,9 @@ class ValidatorServicer(validator_service_pb2_grpc.ValidatorServiceServicer):
         )
         evidence = await self._store.evidence(
             platform_name(request.platform) if request.platform else None,
-            history_size=request.history_size if given("history_size") else settings.history_size,
+            history_size=request.history_size
+            if given("history_size")
+            else recommendation_history(settings.history_size),
         )
         return recommendation_message(await asyncio.to_thread(recommend, evidence, terms), terms)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from corun.v1 import core_pb2, orchestrator_service_pb2, predictor_service_pb2
 from corun.v1 import resource_pool_service_pb2 as pool_pb2
 from corun_client.conversion.fallbacks import fallback_reports
-from corun_client.conversion.metrics import known_rates
+from corun_client.conversion.figures import known_errors
 from corun_client.conversion.names import goal_name, origin_name, platform_name, strategy_name
 from corun_client.conversion.reports import (
     ComparisonReport,
@@ -61,7 +61,7 @@ def execution_report(
         "runs": [_run_report(run) for run in measured.runs],
     }
     if result.HasField("errors"):
-        report["error_rates"] = known_rates(result.errors)
+        report["error_rates"] = known_errors(result.errors)
     return report
 
 

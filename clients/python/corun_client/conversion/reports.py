@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import NotRequired, TypedDict
 
 from corun_client.conversion.fallbacks import FallbackReport
+from corun_client.conversion.validation_reports import HistoryPoint, RefinementReport, TrendReport
 
 
 class ModelRun(TypedDict):
@@ -147,14 +148,25 @@ class ComparisonReport(TypedDict):
 
 
 class MetricsReport(TypedDict):
-    """What metrics gives back. Errors are fractions (0.15 is 15 %); what is not known yet is absent."""
+    """What metrics gives back. Errors are fractions (0.15 is 15 %); what is not known yet is absent.
+
+    `error_rates` has `avg_`, `recent_` and `earlier_` (as many validations before the recent ones) for each figure,
+    `error_bias` signed means: above 0 where too much was predicted. Trends are by figure: latency, throughput, memory;
+    those of platforms have drifts.
+    """
 
     validation_count: int
     execution_count: int
     error_rates: NotRequired[dict[str, float]]
+    error_bias: NotRequired[dict[str, float]]
+    error_trends: NotRequired[dict[str, TrendReport]]
+    platform_trends: NotRequired[dict[str, dict[str, TrendReport]]]
+    strategy_trends: NotRequired[dict[str, dict[str, TrendReport]]]
     platform_metrics: dict[str, dict[str, float]]
     strategy_metrics: dict[str, dict[str, float]]
     optimization_impact: NotRequired[dict[str, float]]
     strategy_distribution: dict[str, int]
     error_threshold: float
     database_path: str
+    history: NotRequired[list[HistoryPoint]]
+    refinements: NotRequired[list[RefinementReport]]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from corun.validator.core.findings import Evidence, Findings, Terms, find, in_words
 from corun.validator.core.history import FIGURES, History
+from corun.validator.core.movement import MOST_COUNT
 from corun.validator.core.refinement import Method
 from corun.validator.core.tendency import LEAST_COUNT, differ
 
@@ -32,6 +33,11 @@ class Recommendation:
     strategies: tuple[str, ...]
     validation_count: int
     findings: tuple[Findings, ...]
+
+
+def recommendation_history(history_size: int) -> int:
+    """`history_size`, but no fewer validations than a verdict needs and no more than are looked at."""
+    return min(MOST_COUNT, max(LEAST_COUNT, history_size))
 
 
 def recommend(evidence: Mapping[str, Evidence], terms: Terms) -> Recommendation:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,7 +67,7 @@ def error_trend(errors: Sequence[float] | Values) -> Trend:
     if count < LEAST_COUNT:
         words = f"{count} validation{'' if count == 1 else 's'}: at least {LEAST_COUNT} are needed to tell a trend"
         return Trend(Direction.INSUFFICIENT_DATA, 0.0, None, None, count, words)
-    first, second = np.triu_indices(count, k=1)
+    first, second = _pairs(count)
     steps = values[second] - values[first]
     slope = float(np.median(steps / (second - first)))
     score = float(np.sign(steps).sum())
@@ -78,6 +79,12 @@ def error_trend(errors: Sequence[float] | Values) -> Trend:
         return Trend(Direction.STABLE, 0.0, slope, p_value, count, f"no certain change: {told}")
     direction = Direction.WORSENING if change > 0 else Direction.IMPROVING
     return Trend(direction, abs(change) / max(start, end), slope, p_value, count, f"{direction}: {told}")
+
+
+@lru_cache(maxsize=4)
+def _pairs(count: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Indexes of every value and every one after it."""
+    return np.triu_indices(count, k=1)
 
 
 def _variance(values: Values) -> float:
