@@ -180,6 +180,18 @@ class ScriptedValidator(ValidatorServiceServicer):
     async def RecordOptimizationImpact(self, request: Any, _context: Any) -> Any:
         raise NotImplementedError
 
+    async def GetRefinementRecommendations(self, request: Any, _context: Any) -> Any:
+        raise NotImplementedError
+
+    async def GenerateValidationDataset(self, request: Any, _context: Any) -> Any:
+        raise NotImplementedError
+
+    async def RecordModelRefinement(self, request: Any, _context: Any) -> Any:
+        raise NotImplementedError
+
+    async def VisualizeValidationMetrics(self, request: Any, _context: Any) -> Any:
+        raise NotImplementedError
+
 
 @asynccontextmanager
 async def serving(*servicers: Any) -> AsyncIterator[str]:

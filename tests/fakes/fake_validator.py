@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,6 +28,7 @@ class FakeValidator(ValidatorServiceServicer):
     validations: list[validator_pb2.ValidatePredictionRequest] = field(default_factory=list)
     impacts: list[validator_pb2.RecordOptimizationImpactRequest] = field(default_factory=list)
     queries: list[validator_pb2.GetValidationMetricsRequest] = field(default_factory=list)
+    refinements: list[validator_pb2.ModelRefinement] = field(default_factory=list)
 
     async def RecordExecution(
         self, request: validator_pb2.RecordExecutionRequest, _context: Context
@@ -66,6 +68,37 @@ class FakeValidator(ValidatorServiceServicer):
         return validator_pb2.GetValidationMetricsResponse(
             validation_count=len(self.validations), execution_count=len(self.executions)
         )
+
+    async def GetRefinementRecommendations(
+        self, _request: validator_pb2.GetRefinementRecommendationsRequest, _context: Context
+    ) -> validator_pb2.GetRefinementRecommendationsResponse:
+        """Recommends nothing."""
+        self._fail_if_told()
+        return validator_pb2.GetRefinementRecommendationsResponse(reason="a fake recommends nothing")
+
+    async def GenerateValidationDataset(
+        self, _request: validator_pb2.GenerateValidationDatasetRequest, _context: Context
+    ) -> AsyncIterator[validator_pb2.GenerateValidationDatasetResponse]:
+        """Every execution that it was told to validate."""
+        self._fail_if_told()
+        for request in self.validations:
+            record = validator_pb2.ValidationRecord(execution=request.execution, validated=True)
+            yield validator_pb2.GenerateValidationDatasetResponse(record=record)
+
+    async def RecordModelRefinement(
+        self, request: validator_pb2.RecordModelRefinementRequest, _context: Context
+    ) -> validator_pb2.RecordModelRefinementResponse:
+        """Keeps the refinement."""
+        self._fail_if_told()
+        self.refinements.append(request.refinement)
+        return validator_pb2.RecordModelRefinementResponse(newly_recorded=True, refinement_count=len(self.refinements))
+
+    async def VisualizeValidationMetrics(
+        self, _request: validator_pb2.VisualizeValidationMetricsRequest, _context: Context
+    ) -> validator_pb2.VisualizeValidationMetricsResponse:
+        """An empty picture."""
+        self._fail_if_told()
+        return validator_pb2.VisualizeValidationMetricsResponse(media_type="image/png")
 
     def _fail_if_told(self) -> None:
         if self.error is not None:

@@ -20,11 +20,18 @@ if TYPE_CHECKING:
 
 
 @asynccontextmanager
-async def serving_validator(db_path: Path, **settings: Any) -> AsyncIterator[ValidatorServiceAsyncStub]:
-    """A validator with its own database on a server of its own."""
+async def hosted_validator(db_path: Path, **settings: Any) -> AsyncIterator[str]:
+    """The address of a validator with its own database on a server of its own."""
     given = Settings(port=0, db_path=db_path, grace_seconds=0.5, **settings)
     server = Server(host=given.host, port=given.port, grace_seconds=given.grace_seconds)
-    async with build(given) as service, server.serving([service]), open_channel(server.address) as channel:
+    async with build(given) as service, server.serving([service]):
+        yield server.address
+
+
+@asynccontextmanager
+async def serving_validator(db_path: Path, **settings: Any) -> AsyncIterator[ValidatorServiceAsyncStub]:
+    """A client of such a validator."""
+    async with hosted_validator(db_path, **settings) as address, open_channel(address) as channel:
         yield ValidatorServiceStub(channel)
 
 

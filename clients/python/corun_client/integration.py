@@ -110,7 +110,6 @@ class MultiModelResourcePoolIntegration:
         with ExitStack() as stack:
             address = self.target or stack.enter_context(self._embedded())
             client = stack.enter_context(connect(address))
-            stack.callback(self._let_go_of_validator)
             resource_pool = ResourcePool(client, browser_preferences=self.browser_preferences)
             stack.callback(resource_pool.close)
             self._stack = stack.pop_all()
@@ -196,6 +195,7 @@ class MultiModelResourcePoolIntegration:
     def close(self) -> None:
         """Disconnects, and ends the services that `initialize` started. Closing twice is fine."""
         self._client = self._resource_pool = None
+        self._let_go_of_validator()
         self._stack.close()
 
     def __enter__(self) -> Self:

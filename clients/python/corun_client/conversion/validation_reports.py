@@ -1,7 +1,8 @@
 """Shapes of what the client gives back about validations: plain dicts.
 
 Errors are fractions (0.15 is 15 %) of the measurement; bias is above 0 where too much was predicted. Latencies and
-times are milliseconds, throughput items per second, memory megabytes (10^6 bytes). `figure` is latency, throughput or memory.
+times are milliseconds, throughput items per second, memory megabytes (10^6 bytes). `figure` is latency, throughput or
+memory.
 """
 
 from __future__ import annotations
