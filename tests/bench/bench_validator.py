@@ -81,7 +81,7 @@ async def measure(path: Path) -> Mapping[str, list[float]]:
     server = Server(host=settings.host, port=settings.port, grace_seconds=0)
     async with build(settings) as service, server.serving([service]), open_channel(server.address) as channel:
         stub, limit = ValidatorServiceStub(channel), TIMEOUT_SECONDS
-        ask = {
+        ask: dict[str, Callable[[], Awaitable[object]]] = {
             "metrics": lambda: stub.GetValidationMetrics(pb.GetValidationMetricsRequest(), timeout=limit),
             "metrics without trends": lambda: stub.GetValidationMetrics(
                 pb.GetValidationMetricsRequest(without_trends=True), timeout=limit

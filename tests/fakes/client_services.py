@@ -183,7 +183,7 @@ class ScriptedValidator(ValidatorServiceServicer):
     async def GetRefinementRecommendations(self, request: Any, _context: Any) -> Any:
         raise NotImplementedError
 
-    async def GenerateValidationDataset(self, request: Any, _context: Any) -> Any:
+    def GenerateValidationDataset(self, request: Any, _context: Any) -> Any:
         raise NotImplementedError
 
     async def RecordModelRefinement(self, request: Any, _context: Any) -> Any:

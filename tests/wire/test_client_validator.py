@@ -129,7 +129,7 @@ def test_the_dataset_is_complete_as_records_as_arrow_and_as_pandas(validator: Mu
     record = dataset[1]
     assert record["models"] == MODELS
     assert (record["engine"], record["predictor_version"], record["plan"]) == ("chromium", "7", None)
-    assert (record["latency_error"], record["latency_bias"]) == (pytest.approx(0.1), pytest.approx(0.1))
+    assert [record["latency_error"], record["latency_bias"]] == pytest.approx([0.1, 0.1])
     table = dataset.to_arrow()
     assert table.num_rows == 3
     assert table.to_pylist() == list(dataset)
@@ -156,7 +156,8 @@ def test_every_visualization_can_be_saved_and_shows_in_a_notebook(
     visualization = validator.visualize_validation_metrics(metric_type=metric_type)
     assert (visualization["success"], visualization["validation_count"]) == (True, 12)
     visualization["figure"].savefig(tmp_path / "figure.png")
-    assert Image.open(tmp_path / "figure.png").format == "PNG"
+    with Image.open(tmp_path / "figure.png") as saved:
+        assert saved.format == "PNG"
     shown: Any = visualization["figure"]
     assert Image.open(io.BytesIO(shown._repr_png_())).format == "PNG"
 

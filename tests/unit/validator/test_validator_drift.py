@@ -58,7 +58,7 @@ def test_a_step_downwards_is_one_too() -> None:
 def test_of_two_steps_the_latest_is_told() -> None:
     drift = latest_drift([0.0] * 60 + [0.5] * 60 + [0.2] * 60)
     assert drift is not None
-    assert (drift.before, drift.after) == (pytest.approx(0.5), pytest.approx(0.2))
+    assert [drift.before, drift.after] == pytest.approx([0.5, 0.2])
 
 
 @pytest.mark.parametrize("deviation", [0.0, 0.02, 0.1, 0.4])

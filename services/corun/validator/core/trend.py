@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,7 +55,7 @@ class Trend:
     explanation: str
 
 
-def error_trend(errors: Sequence[float] | Values) -> Trend:
+def error_trend(errors: Sequence[float] | NDArray[np.floating[Any]]) -> Trend:
     """The trend of errors (not negative, 0.15 is 15 %) in the order they were recorded; the newest 1,000 count.
 
     The test is Mann and Kendall's (Mann 1945, Kendall 1975): it asks for no distribution and heeds no single wild
