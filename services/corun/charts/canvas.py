@@ -9,7 +9,6 @@ from typing import Literal, TypeAlias
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
 
 PredictedFigure: TypeAlias = Literal["latency", "throughput", "memory"]
 
@@ -37,7 +36,7 @@ class Chart(Figure):
 
 def in_percent(axes: Axes, *, label: str) -> None:
     """The vertical axis in percent, with light lines across."""
-    axes.yaxis.set_major_formatter(PercentFormatter(xmax=1.0, decimals=None))
+    axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:g}%")
     axes.set_ylabel(label)
     axes.grid(axis="y", color="#e3e5e8", linewidth=0.8)
     axes.set_axisbelow(True)

@@ -47,7 +47,7 @@ def _draw_errors(axes: Axes, groups: Mapping[str, pb.ErrorSummary], *, threshold
     if not groups:
         say_empty(axes, "no validations on record")
         return
-    axes.set_title("mean error: all (bar) and recent (line)", loc="left", fontsize=10)
+    axes.set_title("mean error", loc="left", fontsize=10)
     for place, name in enumerate(sorted(groups)):
         for offset, figure in enumerate(FIGURES):
             middle = place + (offset - 1) * _BAR
@@ -55,7 +55,9 @@ def _draw_errors(axes: Axes, groups: Mapping[str, pb.ErrorSummary], *, threshold
             _draw_bar(axes, middle, figure, groups[name].average, label=label)
             if groups[name].recent.HasField(figure):
                 level = getattr(groups[name].recent, figure)
-                axes.hlines(level, middle - _BAR / 2, middle + _BAR / 2, color="black", linewidth=1.6)
+                name_once = "recent" if place == offset == 0 else "_nolegend_"
+                ends = (middle - _BAR / 2, middle + _BAR / 2)
+                axes.hlines(level, *ends, color="black", linewidth=1.6, label=name_once)
     axes.axhline(threshold, color=THRESHOLD, linestyle=":", label=f"threshold: {threshold:.0%}")
     _finish(axes, groups, label="mean error")
 
@@ -102,4 +104,4 @@ def _finish(axes: Axes, groups: Mapping[str, pb.ErrorSummary], *, label: str) ->
     axes.set_xticks(range(len(names)), [f"{name}\nn = {groups[name].validation_count:,}" for name in names])
     axes.margins(y=0.15)
     in_percent(axes, label=label)
-    axes.legend(loc="best", frameon=False, fontsize=8)
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=5, frameon=False, fontsize=8)

@@ -26,8 +26,8 @@ class Drift:
     Attributes:
         since: Values since the change.
         delay: Of them, those it took to notice.
-        before: Mean signed error before the change, since the one before it.
-        after: Mean signed error since.
+        before: Median signed error before the change, since the one before it.
+        after: Median signed error since.
     """
 
     since: int
@@ -60,8 +60,8 @@ def latest_drift(signed_errors: Sequence[float] | NDArray[np.float64]) -> Drift 
     return Drift(
         since=len(raw) - start,
         delay=noticed + 1 - start,
-        before=float(raw[before:start].mean()),
-        after=float(raw[start:].mean()),
+        before=float(np.median(raw[before:start])),
+        after=float(np.median(raw[start:])),
     )
 
 
