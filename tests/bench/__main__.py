@@ -21,6 +21,7 @@ NAMES = (
     "bench_lane",
     "bench_sharing",
     "bench_speech",
+    "bench_validator",
 )
 
 

@@ -56,6 +56,10 @@ try:
     )
     metrics = integration.get_validation_metrics()
     metrics_of_validator = validator.get_validation_metrics()
+    recommendations = validator.get_refinement_recommendations()
+    visualization = validator.visualize_validation_metrics(metric_type="error_rates")
+    visualization["figure"].savefig("error_rates.png")
+    records = validator.generate_validation_dataset(include_unvalidated=True)
 finally:
     integration.close()
     integration.close()
@@ -65,6 +69,8 @@ print(json.dumps({
     "comparison": comparison,
     "metrics": metrics,
     "same_metrics": metrics == metrics_of_validator,
+    "recommendations": recommendations,
+    "records": [[record["plan"] is not None, record["core_count"], record["runs"]] for record in records],
     "left": left,
 }))
 """
@@ -146,6 +152,17 @@ def test_metrics_count_what_ran_and_are_the_same_through_the_validator(told: dic
 def test_the_validators_database_is_the_one_that_was_named(told: dict[str, Any], folder: Path) -> None:
     assert told["metrics"]["database_path"] == str(folder / "validation_metrics.duckdb")
     assert (folder / "validation_metrics.duckdb").exists()
+
+
+def test_the_validator_recommends_draws_and_gives_complete_records(told: dict[str, Any], folder: Path) -> None:
+    # Two executions on wasm of which one was validated, and the three strategies of the comparison.
+    assert told["recommendations"]["refinement_needed"] is False
+    assert "too little data" in told["recommendations"]["reason"]
+    assert (folder / "error_rates.png").stat().st_size > 10_000
+    assert len(told["records"]) == told["metrics"]["execution_count"]
+    for has_plan, core_count, runs in told["records"]:
+        assert (has_plan, core_count) == (True, 2)
+        assert {(run["stage"] is None, run["run"] is None) for run in runs} == {(False, False)}
 
 
 def test_closing_leaves_no_process_behind(told: dict[str, Any]) -> None:
