@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as some
+from numpy.typing import NDArray
 
 from corun.validator.core.trend import Direction, error_trend
 from tests.fakes.error_series import noise
@@ -66,6 +67,22 @@ def test_pure_noise_has_a_trend_in_at_most_five_of_a_hundred_series(correlation:
         for seed in range(SERIES)
     )
     assert alarms <= 0.05 * SERIES
+
+
+@pytest.mark.parametrize(
+    ("errors", "direction"),
+    [
+        (2 * np.arange(20) / (100 + 2 * np.arange(20)), Direction.WORSENING),
+        (0.5 * np.exp(-np.arange(40) / 10), Direction.IMPROVING),
+        (0.1 + 0.001 * np.arange(COUNT) ** 2, Direction.WORSENING),
+        (np.repeat([0.1, 0.5], 30), Direction.WORSENING),
+        (np.repeat([0.5, 0.1], 30) + noise(5, COUNT, deviation=0.03), Direction.IMPROVING),
+    ],
+)
+def test_curves_and_steps_are_trends_although_their_neighbours_resemble_each_other(
+    errors: NDArray[np.float64], direction: Direction
+) -> None:
+    assert error_trend(errors).direction is direction
 
 
 def test_a_change_of_less_than_a_percentage_point_is_no_trend_however_certain() -> None:

