@@ -17,23 +17,23 @@ from corun.validator.core.records import Execution, Model, Performance, Run, Wor
 _PAGE_EXECUTIONS = 1000
 _PAGE_RUNS = 100_000
 
-# The newest by the time of recording: clocks of callers may disagree.
+# The newest by the time of recording, and of one moment by their place in the table: clocks of callers may disagree.
 _CHOSEN = """
 WITH chosen AS (
-    SELECT e.execution_id, e.recorded_time
+    SELECT e.execution_id, e.recorded_time, e.rowid AS place
     FROM executions AS e LEFT JOIN multi_model_validation_metrics AS v USING (execution_id)
     WHERE ($platform IS NULL OR e.platform = $platform)
         AND ($strategy IS NULL OR e.strategy = $strategy)
         AND ($engine IS NULL OR e.engine = $engine)
         AND ($after_time IS NULL OR e.end_time > $after_time)
         AND ($with_unvalidated OR v.execution_id IS NOT NULL)
-    ORDER BY e.recorded_time DESC, e.execution_id DESC
+    ORDER BY e.recorded_time DESC, e.rowid DESC
     LIMIT $max_record_count
 )
 SELECT c.execution_id, count(r.execution_id)
 FROM chosen AS c LEFT JOIN runs AS r USING (execution_id)
-GROUP BY c.execution_id, c.recorded_time
-ORDER BY c.recorded_time, c.execution_id
+GROUP BY c.execution_id, c.recorded_time, c.place
+ORDER BY c.recorded_time, c.place
 """
 
 # A validation's prediction may have come later than the execution's record.
