@@ -22,6 +22,13 @@ class Settings(ServiceSettings):
         db_path: DuckDB file; made, with its folders, when it is not there.
         error_threshold: Largest acceptable error of a prediction, 0.15 meaning 15 %.
         recent_count: How many of the newest validations count as recent unless a request says otherwise.
+        retention_days: Records older than this are deleted; None keeps them for ever.
+        retention_bytes: Space that records may take in the file; above it the oldest go. None: no limit.
+        write_capacity: Most records that may wait to be written; more are refused.
+        query_seconds: Longest time that one query of a user's may take.
+        query_memory_bytes: Most memory that its process may take.
+        query_result_bytes: Largest answer.
+        query_concurrency: Most queries at once; others wait a moment, then are refused.
     """
 
     model_config = SettingsConfigDict(env_prefix="CORUN_VALIDATOR_")
@@ -30,3 +37,10 @@ class Settings(ServiceSettings):
     db_path: Annotated[Path, AfterValidator(_absolute)] = Field(default_factory=lambda: state_folder() / "corun.duckdb")
     error_threshold: Annotated[float, Field(gt=0, le=100, allow_inf_nan=False)] = 0.15
     recent_count: Annotated[int, Field(ge=1, le=100_000)] = 10
+    retention_days: Annotated[float, Field(gt=0, le=36_500, allow_inf_nan=False)] | None = None
+    retention_bytes: Annotated[int, Field(ge=10_000_000)] | None = None
+    write_capacity: Annotated[int, Field(ge=10_000, le=1_000_000)] = 20_000
+    query_seconds: Annotated[float, Field(gt=0, le=600, allow_inf_nan=False)] = 20
+    query_memory_bytes: Annotated[int, Field(ge=300_000_000)] = 1_000_000_000
+    query_result_bytes: Annotated[int, Field(ge=1_000, le=1_000_000_000)] = 64_000_000
+    query_concurrency: Annotated[int, Field(ge=1, le=64)] = 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from corun.errors import InvalidField
@@ -12,6 +13,9 @@ from corun.v1 import validator_service_pb2 as pb
 from corun.validator.core.error_rates import ErrorRates
 from corun.validator.core.metrics import ErrorSummary, Metrics, OptimizationImpact
 from corun.validator.core.records import Comparison, Execution, Model, Performance, Run, Workload
+from corun.validator.recordings import Recorded, Recording
+from corun.validator.storage_state import Incident
+from corun.validator.store import StorageStatus
 
 
 def strategy_name(value: core_pb2.Strategy.ValueType) -> str:
@@ -105,6 +109,67 @@ def metrics_message(metrics: Metrics, *, error_threshold: float, database_path: 
         error_threshold=error_threshold,
         database_path=database_path,
     )
+
+
+def to_recordings(request: pb.RecordExecutionsRequest) -> list[Recording]:
+    """The executions that a request holds, with their predictions where they are to be validated.
+
+    Raises:
+        InvalidField: names the place in the request of what breaks a rule.
+    """
+    recordings = []
+    for index, message in enumerate(request.executions):
+        try:
+            execution = to_execution(message)
+        except InvalidField as error:
+            field = error.field.removeprefix("execution.")
+            raise InvalidField(f"executions[{index}].{field}", error.problem) from error
+        recordings.append(Recording(execution, execution.predicted if request.validate else None))
+    return recordings
+
+
+def recorded_message(
+    recordings: Sequence[Recording], outcomes: Sequence[Recorded], execution_count: int
+) -> pb.RecordExecutionsResponse:
+    """What became of many executions."""
+    refused = [
+        pb.RefusedExecution(
+            index=index,
+            execution_id=recording.execution.execution_id,
+            reason=outcome.refusal.reason,
+            message=outcome.refusal.message,
+        )
+        for index, (recording, outcome) in enumerate(zip(recordings, outcomes, strict=True))
+        if outcome.refusal is not None
+    ]
+    new = sum(outcome.newly_recorded for outcome in outcomes)
+    return pb.RecordExecutionsResponse(
+        newly_recorded_count=new,
+        known_count=len(outcomes) - new - len(refused),
+        refused=refused,
+        execution_count=execution_count,
+    )
+
+
+def storage_message(status: StorageStatus, *, path: str) -> pb.GetStorageStatusResponse:
+    """Size and wholeness of the record."""
+    return pb.GetStorageStatusResponse(
+        database_path=path,
+        size_bytes=status.size_bytes,
+        row_counts=status.row_counts,
+        degraded=status.degraded,
+        incidents=[_incident_message(incident) for incident in status.incidents],
+    )
+
+
+def _incident_message(incident: Incident) -> pb.StorageIncident:
+    message = pb.StorageIncident(
+        description=incident.loss.description,
+        missing_row_counts=dict(incident.loss.missing_row_counts),
+        kept_file=incident.kept_file,
+    )
+    message.detected_time.FromDatetime(incident.detected_time)
+    return message
 
 
 def _end_time(message: pb.ExecutionRecord) -> datetime | None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing
 
 from corun.errors import InvalidField
 from corun.plumbing.names import platform_name
@@ -11,12 +13,20 @@ from corun.v1 import validator_service_pb2_grpc
 from corun.validator.converters import (
     metrics_message,
     rates_message,
+    recorded_message,
+    storage_message,
     strategy_name,
     to_comparison,
     to_execution,
+    to_recordings,
 )
 from corun.validator.core.metrics import Selection
+from corun.validator.export import exported
+from corun.validator.querying import Queries, QuerySummary
 from corun.validator.store import Store
+
+_MAX_ROWS = 100_000
+_DEFAULT_TABLE = "multi_model_validation_metrics"
 
 
 class ValidatorServicer(validator_service_pb2_grpc.ValidatorServiceServicer):
@@ -24,12 +34,14 @@ class ValidatorServicer(validator_service_pb2_grpc.ValidatorServiceServicer):
 
     Args:
         store: Stays the caller's to close.
+        queries: Answers users' SQL.
         error_threshold: Largest acceptable error where a request gives none.
         recent_count: How many validations are recent where a request does not say.
     """
 
-    def __init__(self, store: Store, *, error_threshold: float, recent_count: int) -> None:
+    def __init__(self, store: Store, queries: Queries, *, error_threshold: float, recent_count: int) -> None:
         self._store = store
+        self._queries = queries
         self._error_threshold = error_threshold
         self._recent_count = recent_count
 
@@ -78,3 +90,40 @@ class ValidatorServicer(validator_service_pb2_grpc.ValidatorServiceServicer):
             error_threshold=self._error_threshold,
             database_path=str(self._store.path),
         )
+
+    async def RecordExecutions(
+        self, request: pb.RecordExecutionsRequest, _context: object
+    ) -> pb.RecordExecutionsResponse:
+        """Puts many executions on record in one transaction."""
+        recordings = await asyncio.to_thread(to_recordings, request)
+        return recorded_message(recordings, *await self._store.record_many(recordings))
+
+    async def QueryMetrics(
+        self, request: pb.QueryMetricsRequest, _context: object
+    ) -> AsyncIterator[pb.QueryMetricsResponse]:
+        """Answers one SELECT."""
+        max_rows = request.max_rows if request.HasField("max_rows") else _MAX_ROWS
+        async with aclosing(self._queries.answer(request.sql, max_rows=max_rows)) as parts:
+            async for part in parts:
+                if isinstance(part, QuerySummary):
+                    summary = pb.QuerySummary(
+                        row_count=part.row_count, size_bytes=part.size_bytes, query_time_ms=part.query_time_ms
+                    )
+                    yield pb.QueryMetricsResponse(summary=summary)
+                else:
+                    yield pb.QueryMetricsResponse(arrow_ipc=part)
+
+    async def ExportMetrics(
+        self, request: pb.ExportMetricsRequest, _context: object
+    ) -> AsyncIterator[pb.ExportMetricsResponse]:
+        """Sends a table as a file."""
+        file_format = "csv" if request.format == pb.EXPORT_FORMAT_CSV else "parquet"
+        async with aclosing(exported(self._store, request.table or _DEFAULT_TABLE, file_format)) as chunks:
+            async for chunk in chunks:
+                yield pb.ExportMetricsResponse(chunk=chunk)
+
+    async def GetStorageStatus(
+        self, request: pb.GetStorageStatusRequest, _context: object
+    ) -> pb.GetStorageStatusResponse:
+        """Size and wholeness of the record."""
+        return storage_message(await self._store.status(), path=str(self._store.path))

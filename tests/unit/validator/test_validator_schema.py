@@ -31,6 +31,8 @@ def test_the_guides_tables_are_there_after_the_files_are_applied(connection: duc
         "runs",
         "multi_model_validation_metrics",
         "multi_model_optimization_impact",
+        "storage_state",
+        "storage_incidents",
     }
 
 
