@@ -28,13 +28,13 @@ class QueryLimits:
 
     Attributes:
         seconds: Time of the query itself.
-        memory_bytes: Address space of its process.
+        memory_bytes: Address space that its process may take up for it.
         result_bytes: Size of the Arrow IPC stream.
         concurrency: Queries at once; others wait ten seconds for their turn.
     """
 
     seconds: float = 20
-    memory_bytes: int = 1_000_000_000
+    memory_bytes: int = 600_000_000
     result_bytes: int = 64_000_000
     concurrency: int = 2
 

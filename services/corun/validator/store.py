@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -152,7 +153,6 @@ class Store:
         """Deletes what is too old or too much; gives how many executions went."""
         pruned = await self._write(lambda cursor: prune(cursor, retention, datetime.now(UTC)))
         if pruned:
-            # Frees the space: without a checkpoint deleted rows stay in their blocks.
             await asyncio.to_thread(self._checkpoint)
         return pruned
 
@@ -191,7 +191,8 @@ class Store:
                 cursor.execute(f'DETACH "{name}"')
 
     def _checkpoint(self) -> None:
-        with failures_named(self.path), self._cursor() as cursor:
+        """Frees the space of deleted rows, unless somebody writes: then a later checkpoint does."""
+        with failures_named(self.path), self._cursor() as cursor, suppress(duckdb.TransactionException):
             cursor.execute("CHECKPOINT")
 
     def _cursor(self) -> duckdb.DuckDBPyConnection:
