@@ -6,12 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 
 from corun_client import calls
 from corun_client.async_pool_client import AsyncPoolClient
+from corun_client.async_record_client import AsyncRecordClient
 from corun_client.conversion.reports import ComparisonReport, ExecutionReport, MetricsReport
 from corun_client.conversion.requests import ModelConfig, validation_policy
 from corun_client.errors import NotHosted
 
 
-class AsyncClient(AsyncPoolClient):
+class AsyncClient(AsyncPoolClient, AsyncRecordClient):
     """Calls the services at one address from one event loop. Made by `connect_async`; close it, or use it as a context.
 
     Arguments, reports and errors are those of `Client`. Cancelling a task that awaits a method cancels the work.

@@ -9,9 +9,10 @@ from corun_client.conversion.reports import ComparisonReport, ExecutionReport, M
 from corun_client.conversion.requests import ModelConfig, validation_policy
 from corun_client.errors import NotHosted
 from corun_client.pool_client import PoolClient
+from corun_client.record_client import RecordClient
 
 
-class Client(PoolClient):
+class Client(PoolClient, RecordClient):
     """Calls the services at one address. Made by `connect`; close it, or use it as a context.
 
     Every method raises a `CorunError` for what the services or the way to them say, and has a deadline

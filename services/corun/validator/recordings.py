@@ -123,7 +123,7 @@ def _insert_runs(cursor: duckdb.DuckDBPyConnection, executions: Sequence[Executi
     # One statement with a list a column: 2,000 rows take 15 ms, against half a second as VALUES.
     cursor.execute(
         """
-        INSERT INTO runs SELECT
+        INSERT INTO runs (execution_id, run_index, model_name, batch_size, lane_width, concurrency, run_time_ms) SELECT
             unnest($execution_ids::VARCHAR[]), unnest($indexes::INTEGER[]), unnest($model_names::VARCHAR[]),
             unnest($batch_sizes::INTEGER[]), unnest($lane_widths::INTEGER[]),
             unnest($concurrencies::INTEGER[]), unnest($run_times::DOUBLE[])
