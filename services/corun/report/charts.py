@@ -25,7 +25,7 @@ def error_chart(points: Sequence[Row], figure: str, threshold: float) -> Markup:
     errors = [row[f"{figure}_error"] for row in known]
     # A few wild ones must not flatten the rest: what is above is drawn at the edge.
     top = max(threshold * 1.5, 1.2 * sorted(errors)[int(0.98 * (len(errors) - 1))], 1e-6)
-    across = _linear(min(numbers), max(max(numbers), min(numbers) + 1), _LEFT, _WIDTH - _RIGHT)
+    across = _linear(numbers[0], max(numbers[-1], numbers[0] + 1), _LEFT, _WIDTH - _RIGHT)
     up = _linear(0, top, _HEIGHT - _BOTTOM, _TOP)
     parts = [_axes([(up(value), f"{value:.0%}") for value in _ticks(0, top)], [], "validation, oldest to newest", "")]
     parts.append(_line([(_LEFT, up(threshold)), (_WIDTH - _RIGHT, up(threshold))], "threshold"))

@@ -92,10 +92,12 @@ class _Batch:
         return Recorded(newly_recorded=known is None, errors=errors if predicted is not None else None)
 
 
-def record_all(cursor: duckdb.DuckDBPyConnection, recordings: Sequence[Recording]) -> list[Recorded]:
-    """Writes what is new of the recordings inside a transaction of the caller's; gives what became of each.
+def record_all(
+    cursor: duckdb.DuckDBPyConnection, recordings: Sequence[Recording]
+) -> tuple[list[Recorded], dict[str, int]]:
+    """Writes what is new of the recordings inside a transaction of the caller's.
 
-    One that contradicts the record, or whose error would not be finite, is refused; the others are written.
+    Gives what became of each, and how many rows each table gained. One that contradicts the record, or whose error would not be finite, is refused; the others are written.
     """
     batch = _Batch(_known(cursor, list({each.execution.execution_id for each in recordings})))
     outcomes = [batch.add(recording) for recording in recordings]
@@ -103,7 +105,12 @@ def record_all(cursor: duckdb.DuckDBPyConnection, recordings: Sequence[Recording
     insert_rows(cursor, "multi_model_validation_metrics", batch.validations)
     if batch.runs:
         _insert_runs(cursor, batch.runs)
-    return outcomes
+    gained = {
+        "executions": len(batch.executions),
+        "runs": sum(len(execution.runs) for execution in batch.runs),
+        "multi_model_validation_metrics": len(batch.validations),
+    }
+    return outcomes, gained
 
 
 def _known(cursor: duckdb.DuckDBPyConnection, execution_ids: list[str]) -> dict[str, _Known]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, TypeAlias, TypeVar
 
@@ -138,17 +138,23 @@ class Writer:
             each.future.set_result(result)
 
     def _committed(self, group: Sequence[_Pending]) -> list[Any]:
+        recordings = [recording for each in group if not callable(each.work) for recording in each.work]
         with failures_named(self._path):
             with transaction(self._cursor) as cursor:
-                results = _results(cursor, group)
+                recorded, gained = record_all(cursor, recordings) if recordings else ([], {})
+                outcomes = iter(recorded)
+                results = [
+                    each.work(cursor) if callable(each.work) else [next(outcomes) for _ in each.work] for each in group
+                ]
                 count_commit(cursor)
-                state = read_state(cursor, self._tables)
-            self._state = HighWater(state.database_id, state.commit_number, state.row_counts, datetime.now(UTC))
+                only_recordings = not any(callable(each.work) for each in group)
+                state = self._gained(gained) if only_recordings else read_state(cursor, self._tables)
+            self._state = replace(state, time=datetime.now(UTC))
             self._mark.write(self._state)
         return results
 
-
-def _results(cursor: duckdb.DuckDBPyConnection, group: Sequence[_Pending]) -> list[Any]:
-    recordings = [recording for each in group if not callable(each.work) for recording in each.work]
-    outcomes = iter(record_all(cursor, recordings) if recordings else ())
-    return [each.work(cursor) if callable(each.work) else [next(outcomes) for _ in each.work] for each in group]
+    def _gained(self, gained: Mapping[str, int]) -> HighWater:
+        """The state after a commit, without counting all rows again."""
+        before = self._state
+        counts = {table: count + gained.get(table, 0) for table, count in before.row_counts.items()}
+        return HighWater(before.database_id, before.commit_number + 1, counts)
