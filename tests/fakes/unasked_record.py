@@ -17,27 +17,27 @@ class UnaskedRecord(ValidatorServiceServicer):
     """Fails a test that asks."""
 
     async def RecordExecutions(
-        self, request: pb.RecordExecutionsRequest, _context: Context
+        self, _request: pb.RecordExecutionsRequest, _context: Context
     ) -> pb.RecordExecutionsResponse:
         """Not asked."""
         raise AssertionError("this fake takes no batches")
 
     async def QueryMetrics(
-        self, request: pb.QueryMetricsRequest, _context: Context
+        self, _request: pb.QueryMetricsRequest, _context: Context
     ) -> AsyncIterator[pb.QueryMetricsResponse]:
         """Not asked."""
         raise AssertionError("this fake answers no SQL")
         yield
 
     async def ExportMetrics(
-        self, request: pb.ExportMetricsRequest, _context: Context
+        self, _request: pb.ExportMetricsRequest, _context: Context
     ) -> AsyncIterator[pb.ExportMetricsResponse]:
         """Not asked."""
         raise AssertionError("this fake exports nothing")
         yield
 
     async def GetStorageStatus(
-        self, request: pb.GetStorageStatusRequest, _context: Context
+        self, _request: pb.GetStorageStatusRequest, _context: Context
     ) -> pb.GetStorageStatusResponse:
         """An empty record in which nothing is missing."""
         return pb.GetStorageStatusResponse()

@@ -27,7 +27,8 @@ FROM multi_model_validation_metrics ORDER BY validation_number DESC LIMIT {MAX_P
 _GROUPS = """
 SELECT coalesce(platform, 'all') AS platform, coalesce(strategy, 'all') AS strategy, count(*) AS count,
     avg(latency_error) AS latency, avg(throughput_error) AS throughput, avg(memory_error) AS memory
-FROM multi_model_validation_metrics GROUP BY GROUPING SETS ((), (platform, strategy)) ORDER BY count DESC, platform, strategy
+FROM multi_model_validation_metrics
+GROUP BY GROUPING SETS ((), (platform, strategy)) ORDER BY count DESC, platform, strategy
 """
 _COMPARISONS = f"""
 SELECT timestamp, platform, optimization_goal AS goal, model_configs, recommended_strategy AS recommended,

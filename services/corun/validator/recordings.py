@@ -97,7 +97,8 @@ def record_all(
 ) -> tuple[list[Recorded], dict[str, int]]:
     """Writes what is new of the recordings inside a transaction of the caller's.
 
-    Gives what became of each, and how many rows each table gained. One that contradicts the record, or whose error would not be finite, is refused; the others are written.
+    Gives what became of each, and how many rows each table gained. A recording that contradicts the record, or whose
+    error would not be finite, is refused; the others are written.
     """
     batch = _Batch(_known(cursor, list({each.execution.execution_id for each in recordings})))
     outcomes = [batch.add(recording) for recording in recordings]
