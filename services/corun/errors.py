@@ -196,6 +196,31 @@ class DatabaseFailed(CorunError):
         super().__init__(f"the database {path} failed: {detail}", metadata={"path": path})
 
 
+class WriteQueueFull(CorunError):
+    """Records come faster than they can be written."""
+
+    reason = "WRITE_QUEUE_FULL"
+
+    def __init__(self, capacity: int, *, retry_after_seconds: float) -> None:
+        super().__init__(
+            f"{capacity:,} records wait to be written and there is room for no more; nothing of this call was "
+            f"recorded, try again in {retry_after_seconds:g} s",
+            metadata={"capacity": str(capacity)},
+            retry_after_seconds=retry_after_seconds,
+        )
+
+
+class QueryLimit(CorunError):
+    """A query took or gave more than it may."""
+
+    reason = "QUERY_LIMIT"
+
+    def __init__(self, limit: str, advice: str, *, retry_after_seconds: float | None = None) -> None:
+        super().__init__(
+            f"sql: {limit}; {advice}", field="sql", metadata={"limit": limit}, retry_after_seconds=retry_after_seconds
+        )
+
+
 class ExecutionConflict(CorunError):
     """An id is on record with other figures."""
 

@@ -18,7 +18,7 @@ from corun.v1 import validator_service_pb2 as pb
 from corun.v1.validator_service_pb2_grpc import ValidatorServiceStub
 from corun.validator.build import build
 from corun.validator.config import Settings
-from corun.validator.database import open_database
+from corun.validator.recovery import open_database
 from tests.bench.report import show
 
 ROW_COUNTS = (1_000, 1_000_000)
@@ -57,12 +57,14 @@ FROM made ORDER BY moment;
 
 def fill(path: Path, row_count: int) -> None:
     """Makes a database with so many validations."""
-    connection = open_database(path)
+    opened = open_database(path)
+    connection = opened.connection
     for statement in _FILL.split(";"):
         if statement.strip():
             connection.execute(statement, {"count": row_count} if "$count" in statement else None)
     connection.execute("CHECKPOINT")
     connection.close()
+    opened.mark.close()
 
 
 async def timed(call: Callable[[], Awaitable[object]], rounds: int) -> list[float]:

@@ -25,6 +25,7 @@ from corun.v1.resource_pool_service_pb2_grpc import (
 )
 from corun.v1.validator_service_pb2_grpc import ValidatorServiceServicer, add_ValidatorServiceServicer_to_server
 from tests.fakes.scripted_pool import SEEDED_MODEL
+from tests.fakes.unasked_record import UnaskedRecord
 
 ExecutionEvent = orchestrator_pb2.ExecuteWithStrategyResponse
 ComparisonEvent = orchestrator_pb2.CompareStrategiesResponse
@@ -162,7 +163,7 @@ class ScriptedOrchestrator(OrchestratorServiceServicer):
                 self.cancelled.set()
 
 
-class ScriptedValidator(ValidatorServiceServicer):
+class ScriptedValidator(UnaskedRecord):
     """Knows one error rate."""
 
     async def GetValidationMetrics(self, _request: Any, _context: Any) -> Any:

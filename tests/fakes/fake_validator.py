@@ -9,13 +9,13 @@ from typing import Any
 import grpc
 
 from corun.v1 import validator_service_pb2 as validator_pb2
-from corun.v1.validator_service_pb2_grpc import ValidatorServiceServicer
+from tests.fakes.unasked_record import UnaskedRecord
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
 
 @dataclass(slots=True)
-class FakeValidator(ValidatorServiceServicer):
+class FakeValidator(UnaskedRecord):
     """Acknowledges everything.
 
     It raises `error` where one is set (on validations `validation_error`). A validation's errors are 0.2 of

@@ -17,6 +17,7 @@ from corun.plumbing.status import RemoteError
 from corun.v1 import core_pb2 as core
 from corun.v1 import validator_service_pb2 as pb
 from corun.v1.validator_service_pb2_grpc import ValidatorServiceStub
+from tests.validators import validator_process
 
 FIGURES = pb.RecordedPerformance(latency_ms=10, throughput_items_per_second=100, memory_mb=20)
 
@@ -49,6 +50,26 @@ async def record_until_refused(address: str) -> tuple[list[str], RemoteError]:
                 return acknowledged, RemoteError.from_rpc(error)
             acknowledged.append(f"e{number}")
     raise AssertionError("500 large writes fitted into the limit")
+
+
+async def test_after_a_full_disk_old_rows_are_readable_and_new_ones_are_taken_when_there_is_room(
+    tmp_path: Path,
+) -> None:
+    db_path = tmp_path / "v.duckdb"
+    async with validator_process(db_path) as (child, address), open_channel(address) as channel:
+        resource.prlimit(child.pid, resource.RLIMIT_FSIZE, (4_000_000, resource.RLIM_INFINITY))
+        acknowledged, _ = await record_until_refused(address)
+        stub = ValidatorServiceStub(channel)
+        metrics = await stub.GetValidationMetrics(pb.GetValidationMetricsRequest(), timeout=30)
+        assert metrics.execution_count == len(acknowledged)
+        resource.prlimit(child.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        answer = await stub.RecordExecution(execution(1000), timeout=30)
+        assert (answer.newly_recorded, answer.execution_count) == (True, len(acknowledged) + 1)
+    async with validator_process(db_path) as (_, address), open_channel(address) as channel:
+        stub = ValidatorServiceStub(channel)
+        status = await stub.GetStorageStatus(pb.GetStorageStatusRequest(), timeout=30)
+        assert status.row_counts["executions"] == len(acknowledged) + 1
+        assert not status.degraded
 
 
 async def test_a_full_disk_refuses_the_write_and_keeps_what_was_acknowledged(tmp_path: Path) -> None:

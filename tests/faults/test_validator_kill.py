@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
-import sys
-from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+import random
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,13 +18,17 @@ from corun.plumbing.channel import open_channel
 from corun.v1 import core_pb2 as core
 from corun.v1 import validator_service_pb2 as pb
 from corun.v1.validator_service_pb2_grpc import ValidatorServiceStub
+from tests.validators import validator_process
 
 if TYPE_CHECKING:
     from corun.v1.validator_service_pb2_grpc import ValidatorServiceAsyncStub
 
-ROUNDS = 5
+# Kills in each test; 30 with the long form, CORUN_KILL_ROUNDS=30.
+ROUNDS = int(os.environ.get("CORUN_KILL_ROUNDS", "4"))
 WRITERS = 8
-ACKNOWLEDGED_BEFORE_KILL = 150
+# The kill comes after some acknowledgement up to this one, so at a random moment of the load.
+ACKNOWLEDGED_BEFORE_KILL = 200
+RANDOM = random.Random(20261124)
 RUNS = 3
 WORKLOAD = core.Workload(models=[core.ModelConfig(model_name="bert", batch_size=1)])
 FIGURES = pb.RecordedPerformance(latency_ms=10, throughput_items_per_second=100, memory_mb=20)
@@ -42,21 +44,6 @@ class Acknowledged:
 
     def count(self) -> int:
         return len(self.executions) + len(self.comparisons)
-
-
-@asynccontextmanager
-async def process(db_path: Path) -> AsyncIterator[tuple[Process, str]]:
-    environment = os.environ | {"CORUN_VALIDATOR_DB_PATH": str(db_path), "CORUN_VALIDATOR_PORT": "0"}
-    child = await asyncio.create_subprocess_exec(sys.executable, "-m", "corun.validator", env=environment, stdout=PIPE)
-    try:
-        assert child.stdout is not None
-        line = (await asyncio.wait_for(child.stdout.readline(), 30)).decode().strip()
-        assert line.startswith("validator listening on ")
-        yield child, line.rsplit(" ", 1)[1]
-    finally:
-        if child.returncode is None:
-            child.kill()
-        await child.wait()
 
 
 def execution(execution_id: str) -> pb.ExecutionRecord:
@@ -108,13 +95,13 @@ async def write_until_refused(
 
 async def kill_under_load(db_path: Path, name: str, done: Acknowledged) -> None:
     enough = asyncio.Event()
-    goal = done.count() + ACKNOWLEDGED_BEFORE_KILL
+    goal = done.count() + RANDOM.randint(1, ACKNOWLEDGED_BEFORE_KILL)
 
     def progress() -> None:
         if done.count() >= goal:
             enough.set()
 
-    async with process(db_path) as (child, address), open_channel(address) as channel:
+    async with validator_process(db_path) as (child, address), open_channel(address) as channel:
         stub = ValidatorServiceStub(channel)
         writers = [
             asyncio.create_task(write_until_refused(stub, f"{name}-{writer}", done, progress))
@@ -134,7 +121,7 @@ async def test_after_kills_under_load_every_acknowledged_record_is_there_exactly
     done = Acknowledged()
     for number in range(ROUNDS):
         await kill_under_load(db_path, f"round{number}", done)
-    assert done.count() >= ROUNDS * ACKNOWLEDGED_BEFORE_KILL
+    assert done.count() >= ROUNDS
     with duckdb.connect(str(db_path)) as connection:
         executions = ids(connection, "SELECT execution_id FROM executions")
         validations = ids(connection, "SELECT execution_id FROM multi_model_validation_metrics")
@@ -158,8 +145,71 @@ async def test_repeating_after_a_kill_tells_what_was_recorded(tmp_path: Path) ->
     done = Acknowledged()
     await kill_under_load(db_path, "before", done)
     known = sorted(done.executions)[0]
-    async with process(db_path) as (_, address), open_channel(address) as channel:
+    async with validator_process(db_path) as (_, address), open_channel(address) as channel:
         stub = ValidatorServiceStub(channel)
         again = await stub.RecordExecution(pb.RecordExecutionRequest(execution=execution(known)))
         assert not again.newly_recorded
         assert again.execution_count >= len(done.executions)
+
+
+async def test_writers_that_repeat_what_was_not_acknowledged_have_every_record_on_disk_once(tmp_path: Path) -> None:
+    db_path = tmp_path / "v.duckdb"
+    service, done, ending = Restarted(), Acknowledged(), asyncio.Event()
+    writers = [asyncio.create_task(write_and_repeat(service, f"writer{number}", done, ending)) for number in range(4)]
+    for _ in range(ROUNDS):
+        async with validator_process(db_path) as (child, address), open_channel(address) as channel:
+            service.is_at(ValidatorServiceStub(channel))
+            goal = len(done.executions) + RANDOM.randint(1, ACKNOWLEDGED_BEFORE_KILL)
+            async with asyncio.timeout(60):
+                while len(done.executions) < goal:  # noqa: ASYNC110  (a moment as good as any is wanted)
+                    await asyncio.sleep(0.005)
+            child.kill()
+            await child.wait()
+            service.is_gone()
+    async with validator_process(db_path) as (_, address), open_channel(address) as channel:
+        service.is_at(ValidatorServiceStub(channel))
+        ending.set()
+        await asyncio.wait_for(asyncio.gather(*writers), 60)
+    with duckdb.connect(str(db_path)) as connection:
+        executions = ids(connection, "SELECT execution_id FROM executions")
+        validations = ids(connection, "SELECT execution_id FROM multi_model_validation_metrics")
+        runs = connection.execute("SELECT execution_id, count(*) FROM runs GROUP BY ALL").fetchall()
+    # Every record was repeated until it was acknowledged: nothing more is there than that, and nothing twice.
+    assert sorted(executions) == sorted(validations) == sorted(done.executions)
+    assert dict(runs) == dict.fromkeys(executions, RUNS)
+
+
+class Restarted:
+    """A validator that comes back at other addresses."""
+
+    def __init__(self) -> None:
+        self._stub: ValidatorServiceAsyncStub | None = None
+        self._there = asyncio.Event()
+
+    def is_at(self, stub: ValidatorServiceAsyncStub) -> None:
+        self._stub = stub
+        self._there.set()
+
+    def is_gone(self) -> None:
+        self._there.clear()
+
+    async def stub(self) -> ValidatorServiceAsyncStub:
+        await self._there.wait()
+        assert self._stub is not None
+        return self._stub
+
+
+async def write_and_repeat(service: Restarted, name: str, done: Acknowledged, ending: asyncio.Event) -> None:
+    for number in itertools.count():
+        if ending.is_set():
+            return
+        request = pb.ValidatePredictionRequest(execution=execution(f"{name}-{number}"))
+        while request.execution.execution_id not in done.executions:
+            try:
+                await (await service.stub()).ValidatePrediction(request, timeout=20)
+                done.executions.add(request.execution.execution_id)
+            except (grpc.aio.AioRpcError, asyncio.CancelledError) as error:
+                # The closed channel of a validator that is gone cancels its calls.
+                if isinstance(error, grpc.aio.AioRpcError) and error.code() is not grpc.StatusCode.UNAVAILABLE:
+                    raise
+                await asyncio.sleep(0.01)

@@ -357,9 +357,8 @@ async def test_what_was_acknowledged_is_there_after_a_restart(db_path: Path) -> 
         assert not (await validator.RecordExecution(record(execution()))).newly_recorded
         assert (await validator.ValidatePrediction(validate(execution("e2")))).validation_count == 2
         assert (await validator.RecordOptimizationImpact(comparison("c2"))).comparison_count == 2
-    assert [row["version"] for row in rows(db_path, "SELECT * FROM schema_migrations")] == [
-        step.version for step in migrations()
-    ]
+    versions = [row["version"] for row in rows(db_path, "SELECT * FROM schema_migrations ORDER BY version")]
+    assert versions == [step.version for step in migrations()]
 
 
 async def test_of_many_callers_recording_the_same_execution_at_once_one_is_told_that_it_is_new(

@@ -6,6 +6,7 @@ import asyncio
 import random
 import time
 from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -81,13 +82,20 @@ class AsyncCaller:
             stream.cancel()
         raise unfinished(self.target)
 
-    async def watch(self, call: calls.Call[_Report], *, complete: bool = False) -> AsyncGenerator[_Report, None]:
-        """The report of every response, until the caller stops or the deadline passes.
+    async def watch(self, call: calls.Call[_Report]) -> AsyncGenerator[_Report, None]:
+        """The report of every response, until the caller stops or the deadline passes."""
+        started = False
+        async with aclosing(self.responses(call)) as responses:
+            try:
+                async for response in responses:
+                    started = True
+                    yield response
+            except DeadlineExceeded:
+                if not started:
+                    raise
 
-        Args:
-            call: What to call.
-            complete: The caller needs every response: a deadline that passes is an error.
-        """
+    async def responses(self, call: calls.Call[_Report]) -> AsyncGenerator[_Report, None]:
+        """The report of every response of a stream that must come to its end."""
         self._refuse_when_closed()
         stream = getattr(self._stubs[call.service], call.method)(call.request, timeout=call.seconds)
         started = False
@@ -96,9 +104,7 @@ class AsyncCaller:
                 started = True
                 yield call.read(response)
         except grpc.RpcError as error:
-            failure = self._failure(error, call.service, call.seconds, started=started)
-            if complete or not (started and isinstance(failure, DeadlineExceeded)):
-                raise failure from None
+            raise self._failure(error, call.service, call.seconds, started=started) from None
         finally:
             stream.cancel()
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from corun_client import calls
+from corun_client.async_record_client import AsyncRecordClient
 from corun_client.async_validator_client import AsyncValidatorClient
 from corun_client.conversion.reports import ComparisonReport, ExecutionReport
 from corun_client.conversion.requests import ModelConfig, validation_policy
 
 
-class AsyncClient(AsyncValidatorClient):
+class AsyncClient(AsyncValidatorClient, AsyncRecordClient):
     """Calls the services at one address from one event loop. Made by `connect_async`; close it, or use it as a context.
 
     Arguments, reports and errors are those of `Client`. Cancelling a task that awaits a method cancels the work.

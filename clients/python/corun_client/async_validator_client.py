@@ -194,4 +194,4 @@ class AsyncValidatorClient(AsyncPoolClient):
             include_unvalidated=include_unvalidated,
             timeout_seconds=timeout_seconds,
         )
-        return self.watch(call, complete=True)
+        return self.responses(call)

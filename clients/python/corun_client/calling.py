@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Generator
+from contextlib import closing
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -78,13 +79,20 @@ class Caller:
             stream.cancel()
         raise unfinished(self.target)
 
-    def watch(self, call: calls.Call[_Report], *, complete: bool = False) -> Generator[_Report, None, None]:
-        """The report of every response, until the caller stops or the deadline passes.
+    def watch(self, call: calls.Call[_Report]) -> Generator[_Report, None, None]:
+        """The report of every response, until the caller stops or the deadline passes."""
+        started = False
+        with closing(self.responses(call)) as responses:
+            try:
+                for response in responses:
+                    started = True
+                    yield response
+            except DeadlineExceeded:
+                if not started:
+                    raise
 
-        Args:
-            call: What to call.
-            complete: The caller needs every response: a deadline that passes is an error.
-        """
+    def responses(self, call: calls.Call[_Report]) -> Generator[_Report, None, None]:
+        """The report of every response of a stream that must come to its end."""
         self._refuse_when_closed()
         stream = getattr(self._stubs[call.service], call.method)(call.request, timeout=call.seconds)
         started = False
@@ -93,9 +101,7 @@ class Caller:
                 started = True
                 yield call.read(response)
         except grpc.RpcError as error:
-            failure = self._failure(error, call.service, call.seconds, started=started)
-            if complete or not (started and isinstance(failure, DeadlineExceeded)):
-                raise failure from None
+            raise self._failure(error, call.service, call.seconds, started=started) from None
         finally:
             stream.cancel()
 

@@ -7,10 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from corun_client import calls
 from corun_client.conversion.reports import ComparisonReport, ExecutionReport
 from corun_client.conversion.requests import ModelConfig, validation_policy
+from corun_client.record_client import RecordClient
 from corun_client.validator_client import ValidatorClient
 
 
-class Client(ValidatorClient):
+class Client(ValidatorClient, RecordClient):
     """Calls the services at one address. Made by `connect`; close it, or use it as a context.
 
     Every method raises a `CorunError` for what the services or the way to them say, and has a deadline

@@ -192,4 +192,4 @@ class ValidatorClient(PoolClient):
             include_unvalidated=include_unvalidated,
             timeout_seconds=timeout_seconds,
         )
-        return self.watch(call, complete=True)
+        return self.responses(call)

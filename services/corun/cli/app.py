@@ -7,7 +7,25 @@ from collections.abc import Sequence
 
 import typer
 
-from corun.cli import bench, compare, doctor, engines, explain, infer, metrics, models, pool, run_command, serve, up
+from corun.cli import (
+    bench,
+    compare,
+    doctor,
+    engines,
+    explain,
+    export,
+    infer,
+    metrics,
+    models,
+    pool,
+    run_command,
+    serve,
+    sql,
+    up,
+)
+from corun.cli import (
+    report as report_page,
+)
 from corun.cli.failures import failure_of, report
 
 app = typer.Typer(
@@ -39,6 +57,9 @@ app.command("models")(models.models)
 app.command("engines")(engines.engines)
 app.command("pool")(pool.pool)
 app.command("metrics")(metrics.metrics)
+app.command("sql")(sql.sql)
+app.command("export")(export.export)
+app.command("report")(report_page.report)
 app.command("doctor")(doctor.doctor)
 app.command("up")(up.up)
 app.add_typer(bench.app, name="bench")

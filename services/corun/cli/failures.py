@@ -40,6 +40,9 @@ _OPTIONS: Mapping[str, str] = {
     "state_folder": "--state-folder",
     "validation_interval": "--validation-interval",
     "error_threshold": "--error-threshold",
+    "table": "--table",
+    "format": "--format",
+    "max_rows": "--max-rows",
 }
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,23 +15,67 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.table import Table
 
+    from corun.report.data import ReportData
+    from corun_client.async_client import AsyncClient
     from corun_client.conversion.reports import MetricsReport
+    from corun_client.record_calls import StorageReport
+
+_PICTURES = (".png", ".svg", ".pdf")
 
 
-def metrics(target: options.Target = None, db_path: options.DbPath = None, as_json: options.AsJson = False) -> None:
+def metrics(
+    *,
+    plot: Annotated[
+        Path | None, typer.Option("--plot", dir_okay=False, help="Picture to write too: .png, .svg or .pdf.")
+    ] = None,
+    target: options.Target = None,
+    db_path: options.DbPath = None,
+    as_json: options.AsJson = False,
+) -> None:
     """Show how far predictions and measurements were apart."""
-    if db_path is not None and not db_path.exists():
-        raise typer.BadParameter(f"there is no file {db_path}", param_hint="--db-path")
+    if plot is not None and plot.suffix.lower() not in _PICTURES:
+        raise typer.BadParameter(f"expected one of {', '.join(_PICTURES)}; received {plot.name!r}", param_hint="--plot")
+    options.require_database(db_path)
 
-    async def work() -> MetricsReport:
+    async def work() -> tuple[MetricsReport, StorageReport | None, ReportData | None]:
         async with session.validator_session(target, db_path=db_path) as client:
-            return await client.metrics()
+            return await client.metrics(), await _storage(client), await _drawn(client) if plot else None
 
-    report = session.finish(work())
+    report, storage, data = session.finish(work())
+    if plot is not None and data is not None:
+        from corun.report.picture import draw
+
+        draw(data, plot)
     if as_json:
-        print_json(report)
+        print_json({**report, **({"storage": storage} if storage else {})})
     else:
         print_tables(_tables(report))
+        print_tables(_losses(storage))
+        if plot is not None:
+            print(f"picture in {plot}")
+
+
+async def _storage(client: AsyncClient) -> StorageReport | None:
+    from corun_client.errors import NotHosted
+
+    try:
+        return await client.storage_status()
+    except NotHosted:  # the target is an orchestrator with its validator elsewhere
+        return None
+
+
+async def _drawn(client: AsyncClient) -> ReportData:
+    from corun.report.data import collect
+
+    return await collect(client)
+
+
+def _losses(storage: StorageReport | None) -> Iterator[RenderableType]:
+    from rich.text import Text
+
+    for incident in storage["incidents"] if storage else ():
+        kept = f"; the damaged file is kept as {incident['kept_file']}" if "kept_file" in incident else ""
+        yield Text(f"loss found {incident['detected_time']}: {incident['description']}{kept}", style="bold red")
 
 
 def _tables(report: MetricsReport) -> Iterator[RenderableType]:

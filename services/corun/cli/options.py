@@ -53,3 +53,13 @@ ErrorThreshold = Annotated[
 ValidationInterval = Annotated[
     int | None, typer.Option("--validation-interval", help="Validate every n-th execution on a platform.")
 ]
+
+
+def require_database(db_path: Path | None) -> None:
+    """Refuses a database that is not there: to read it, none is made.
+
+    Raises:
+        typer.BadParameter: names the option.
+    """
+    if db_path is not None and not db_path.exists():
+        raise typer.BadParameter(f"there is no file {db_path}", param_hint="--db-path")

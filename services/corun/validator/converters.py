@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from corun.errors import InvalidField
@@ -11,6 +12,9 @@ from corun.v1 import validator_service_pb2 as pb
 from corun.validator.core.records import Comparison, Execution, Model, Performance, Run, Workload
 from corun.validator.names import goal_name, strategy_name
 from corun.validator.plans import plan_json
+from corun.validator.recordings import Recorded, Recording
+from corun.validator.storage_state import Incident
+from corun.validator.store import StorageStatus
 
 
 def to_execution(message: pb.ExecutionRecord) -> Execution:
@@ -75,6 +79,67 @@ def to_performance(message: pb.RecordedPerformance) -> Performance:
         throughput_items_per_second=message.throughput_items_per_second,
         memory_mb=_positive_zero(message.memory_mb),
     )
+
+
+def to_recordings(request: pb.RecordExecutionsRequest) -> list[Recording]:
+    """The executions that a request holds, with their predictions where they are to be validated.
+
+    Raises:
+        InvalidField: names the place in the request of what breaks a rule.
+    """
+    recordings = []
+    for index, message in enumerate(request.executions):
+        try:
+            execution = to_execution(message)
+        except InvalidField as error:
+            field = error.field.removeprefix("execution.")
+            raise InvalidField(f"executions[{index}].{field}", error.problem) from error
+        recordings.append(Recording(execution, execution.predicted if request.validate else None))
+    return recordings
+
+
+def recorded_message(
+    recordings: Sequence[Recording], outcomes: Sequence[Recorded], execution_count: int
+) -> pb.RecordExecutionsResponse:
+    """What became of many executions."""
+    refused = [
+        pb.RefusedExecution(
+            index=index,
+            execution_id=recording.execution.execution_id,
+            reason=outcome.refusal.reason,
+            message=outcome.refusal.message,
+        )
+        for index, (recording, outcome) in enumerate(zip(recordings, outcomes, strict=True))
+        if outcome.refusal is not None
+    ]
+    new = sum(outcome.newly_recorded for outcome in outcomes)
+    return pb.RecordExecutionsResponse(
+        newly_recorded_count=new,
+        known_count=len(outcomes) - new - len(refused),
+        refused=refused,
+        execution_count=execution_count,
+    )
+
+
+def storage_message(status: StorageStatus, *, path: str) -> pb.GetStorageStatusResponse:
+    """Size and wholeness of the record."""
+    return pb.GetStorageStatusResponse(
+        database_path=path,
+        size_bytes=status.size_bytes,
+        row_counts=status.row_counts,
+        degraded=status.degraded,
+        incidents=[_incident_message(incident) for incident in status.incidents],
+    )
+
+
+def _incident_message(incident: Incident) -> pb.StorageIncident:
+    message = pb.StorageIncident(
+        description=incident.loss.description,
+        missing_row_counts=dict(incident.loss.missing_row_counts),
+        kept_file=incident.kept_file,
+    )
+    message.detected_time.FromDatetime(incident.detected_time)
+    return message
 
 
 def _end_time(message: pb.ExecutionRecord) -> datetime | None:

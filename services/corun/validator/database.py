@@ -23,46 +23,79 @@ _CONFIG: dict[str, str | int | float | list[str]] = {
 _HOLDER = re.compile(r"(?:held|open) in\s+(?P<program>.+?) \(PID (?P<pid>\d+)\)")
 
 
-def open_database(path: Path) -> duckdb.DuckDBPyConnection:
-    """Opens or makes the file, with its folders, and brings its tables up to date.
+class LogDamaged(Exception):
+    """The write-ahead log cannot be replayed.
+
+    Attributes:
+        position: Byte up to which it is in order, where DuckDB says so.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        found = re.search(r"at byte position (\d+)", message)
+        self.position = int(found[1]) if found else 0
+
+
+def make_folder(path: Path) -> None:
+    """Makes the folder of a database.
 
     Raises:
-        DatabaseLocked: when another process holds the file; names it.
-        DatabaseFailed: when it cannot be made or read, or is no database of ours.
+        DatabaseFailed: when it cannot be made.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise DatabaseFailed(str(path), f"its folder cannot be made: {error.strerror}") from error
+
+
+def connect(path: Path) -> duckdb.DuckDBPyConnection:
+    """Opens or makes the file; replays what its write-ahead log has.
+
+    Raises:
+        DatabaseLocked: when another process holds the file; names it.
+        LogDamaged: when the write-ahead log is damaged.
+        DatabaseFailed: when the file cannot be made or read.
+    """
     try:
-        connection = duckdb.connect(str(path), config=_CONFIG)
+        return duckdb.connect(str(path), config=_CONFIG)
     except duckdb.Error as error:
         raise _cannot_open(path, str(error)) from error
+
+
+def bring_up_to_date(path: Path, connection: duckdb.DuckDBPyConnection) -> None:
+    """Makes the tables, or brings them to this corun's schema.
+
+    Raises:
+        DatabaseFailed: when it is no database of ours, or of a newer corun.
+    """
     try:
         migrate(connection, migrations())
     except (duckdb.Error, SchemaTooNew) as error:
-        connection.close()
-        raise DatabaseFailed(str(path), f"its tables cannot be brought up to date: {_first_line(error)}") from error
-    return connection
+        raise DatabaseFailed(str(path), f"its tables cannot be brought up to date: {first_line(error)}") from error
 
 
 @contextlib.contextmanager
 def failures_named(path: Path) -> Iterator[None]:
-    """Turns errors of DuckDB in the block into DatabaseFailed."""
+    """Turns errors of DuckDB and of the disk in the block into DatabaseFailed."""
     try:
         yield
     except duckdb.Error as error:
-        raise DatabaseFailed(str(path), _first_line(error)) from error
+        raise DatabaseFailed(str(path), first_line(error)) from error
+    except OSError as error:
+        raise DatabaseFailed(str(path), f"{error.filename or 'its high-water mark'}: {error.strerror}") from error
 
 
-def _cannot_open(path: Path, message: str) -> DatabaseLocked | DatabaseFailed:
+def first_line(error: Exception) -> str:
+    """What an exception says, without DuckDB's pictures of the statement."""
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def _cannot_open(path: Path, message: str) -> DatabaseLocked | DatabaseFailed | LogDamaged:
     holder = _HOLDER.search(message)
     if holder:
         return DatabaseLocked(str(path), f"process {holder['pid']} ({Path(holder['program']).name})")
     if "Could not set lock" in message:
         return DatabaseLocked(str(path), "another process")
+    if "replaying WAL" in message:
+        return LogDamaged(message.splitlines()[0])
     return DatabaseFailed(str(path), message.splitlines()[0])
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -6,7 +6,7 @@ import duckdb
 
 from corun.validator.core.identity import RefinementConflict, refinement_digest
 from corun.validator.core.refinement import Refinement
-from corun.validator.writes import insert, utc
+from corun.validator.rows import insert_rows, utc
 
 _AFTER = "SELECT coalesce(max(validation_number), 0) FROM multi_model_validation_metrics"
 
@@ -27,7 +27,7 @@ def record_refinement(cursor: duckdb.DuckDBPyConnection, refinement: Refinement)
         return False
     before, after = refinement.errors_before, refinement.errors_after
     newest = cursor.execute(_AFTER).fetchone()
-    row = {
+    row: dict[str, object] = {
         "refinement_id": refinement.refinement_id,
         "refine_time": utc(refinement.refine_time),
         "platform": refinement.platform,
@@ -47,5 +47,5 @@ def record_refinement(cursor: duckdb.DuckDBPyConnection, refinement: Refinement)
         "after_validation_number": newest[0] if newest else 0,
         "content_sha256": digest,
     }
-    insert(cursor, "model_refinements", row)
+    insert_rows(cursor, "model_refinements", [row])
     return True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 
 from corun.errors import InvalidField
@@ -11,7 +11,13 @@ from corun.plumbing.names import platform_name
 from corun.v1 import validator_service_pb2 as pb
 from corun.v1 import validator_service_pb2_grpc
 from corun.validator.config import Settings
-from corun.validator.converters import to_comparison, to_execution
+from corun.validator.converters import (
+    recorded_message,
+    storage_message,
+    to_comparison,
+    to_execution,
+    to_recordings,
+)
 from corun.validator.core.error_rates import signed_errors
 from corun.validator.core.findings import Terms
 from corun.validator.core.metrics import Selection
@@ -19,11 +25,16 @@ from corun.validator.core.recommendation import recommend, recommendation_histor
 from corun.validator.core.refinement import improvement
 from corun.validator.dataset_messages import record_message, to_query
 from corun.validator.drawing import drawn
+from corun.validator.export import exported
 from corun.validator.figure_messages import rates_message, signed_message
 from corun.validator.metrics_messages import metrics_message
 from corun.validator.names import strategy_name
+from corun.validator.querying import Queries, QuerySummary
 from corun.validator.refinement_messages import recommendation_message, to_refinement
 from corun.validator.store import Store
+
+_MAX_ROWS = 100_000
+_DEFAULT_TABLE = "multi_model_validation_metrics"
 
 
 class ValidatorServicer(validator_service_pb2_grpc.ValidatorServiceServicer):
@@ -31,11 +42,13 @@ class ValidatorServicer(validator_service_pb2_grpc.ValidatorServiceServicer):
 
     Args:
         store: Stays the caller's to close.
+        queries: Answers users' SQL.
         settings: What holds where a request does not say.
     """
 
-    def __init__(self, store: Store, settings: Settings) -> None:
+    def __init__(self, store: Store, queries: Queries, settings: Settings) -> None:
         self._store = store
+        self._queries = queries
         self._settings = settings
 
     async def RecordExecution(self, request: pb.RecordExecutionRequest, _context: object) -> pb.RecordExecutionResponse:
@@ -139,3 +152,40 @@ class ValidatorServicer(validator_service_pb2_grpc.ValidatorServiceServicer):
             error_threshold=settings.error_threshold,
             database_path=str(self._store.path),
         )
+
+    async def RecordExecutions(
+        self, request: pb.RecordExecutionsRequest, _context: object
+    ) -> pb.RecordExecutionsResponse:
+        """Puts many executions on record in one transaction."""
+        recordings = await asyncio.to_thread(to_recordings, request)
+        return recorded_message(recordings, *await self._store.record_many(recordings))
+
+    async def QueryMetrics(
+        self, request: pb.QueryMetricsRequest, _context: object
+    ) -> AsyncIterator[pb.QueryMetricsResponse]:
+        """Answers one SELECT."""
+        max_rows = request.max_rows if request.HasField("max_rows") else _MAX_ROWS
+        async with aclosing(self._queries.answer(request.sql, max_rows=max_rows)) as parts:
+            async for part in parts:
+                if isinstance(part, QuerySummary):
+                    summary = pb.QuerySummary(
+                        row_count=part.row_count, size_bytes=part.size_bytes, query_time_ms=part.query_time_ms
+                    )
+                    yield pb.QueryMetricsResponse(summary=summary)
+                else:
+                    yield pb.QueryMetricsResponse(arrow_ipc=part)
+
+    async def ExportMetrics(
+        self, request: pb.ExportMetricsRequest, _context: object
+    ) -> AsyncIterator[pb.ExportMetricsResponse]:
+        """Sends a table as a file."""
+        file_format = "csv" if request.format == pb.EXPORT_FORMAT_CSV else "parquet"
+        async with aclosing(exported(self._store, request.table or _DEFAULT_TABLE, file_format)) as chunks:
+            async for chunk in chunks:
+                yield pb.ExportMetricsResponse(chunk=chunk)
+
+    async def GetStorageStatus(
+        self, request: pb.GetStorageStatusRequest, _context: object
+    ) -> pb.GetStorageStatusResponse:
+        """Size and wholeness of the record."""
+        return storage_message(await self._store.status(), path=str(self._store.path))

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncGenerator, Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -19,11 +21,18 @@ from corun.validator.core.findings import Evidence
 from corun.validator.core.metrics import Metrics, Selection
 from corun.validator.core.records import Comparison, Execution, Performance
 from corun.validator.core.refinement import Refinement
-from corun.validator.database import failures_named, open_database
+from corun.validator.database import failures_named
+from corun.validator.recordings import Recorded, Recording
+from corun.validator.recovery import Opened, log_path, open_database
 from corun.validator.refinement_writes import record_refinement
+from corun.validator.retention import Retention, prune
+from corun.validator.storage_state import Incident, read_incidents
 from corun.validator.transaction import transaction
+from corun.validator.writer import Writer
 
 Result = TypeVar("Result")
+
+DEFAULT_CAPACITY = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,44 +59,73 @@ class RecordedValidation:
     validation_count: int
 
 
+@dataclass(frozen=True, slots=True)
+class StorageStatus:
+    """Size and wholeness of the record.
+
+    Attributes:
+        size_bytes: Of the file and its write-ahead log.
+        row_counts: Rows by table.
+        degraded: True when this start found that acknowledged rows are missing.
+        incidents: Every loss that was ever found, oldest first.
+    """
+
+    size_bytes: int
+    row_counts: dict[str, int]
+    degraded: bool
+    incidents: list[Incident]
+
+
 class Store:
     """Executions, validations and comparisons in one DuckDB file.
 
     A method that writes returns when its transaction is committed. Cancelling one does not take back a write that
-    has begun; repeating it under the same id is harmless. Methods raise DatabaseFailed when DuckDB refuses, and
-    ExecutionConflict when an id is on record with other figures; nothing is written then.
+    has begun; repeating it under the same id is harmless. Methods raise DatabaseFailed when DuckDB refuses,
+    WriteQueueFull when too much waits to be written, and ExecutionConflict when an id is on record with other
+    figures; nothing is written then.
     """
 
-    def __init__(self, path: Path, connection: duckdb.DuckDBPyConnection) -> None:
+    def __init__(self, path: Path, opened: Opened, *, capacity: int = DEFAULT_CAPACITY) -> None:
         self.path = path
-        self._root = connection  # only ever gives out cursors: a connection shared by threads raises
+        self._opened = opened
+        self._root = opened.connection  # only ever gives out cursors: a connection shared by threads raises
         self._cursors = threading.Lock()
-        self._writer = connection.cursor()
-        self._writing = ThreadPoolExecutor(max_workers=1, thread_name_prefix="validator-writer")
+        self._writer = Writer(opened, path, capacity=capacity)
 
     @classmethod
-    async def open(cls, path: Path) -> Store:
+    async def open(cls, path: Path, *, capacity: int = DEFAULT_CAPACITY) -> Store:
         """Opens or makes the file.
 
         Raises:
             DatabaseLocked: when another process holds it.
             DatabaseFailed: when it cannot be made or read, or is no database of ours.
         """
-        return cls(path, await asyncio.to_thread(open_database, path))
+        return cls(path, await asyncio.to_thread(open_database, path), capacity=capacity)
+
+    @property
+    def incident(self) -> Incident | None:
+        """What this start found missing."""
+        return self._opened.incident
+
+    @property
+    def commit_number(self) -> int:
+        """Changes with every write."""
+        return self._writer.state.commit_number
+
+    @property
+    def tables(self) -> Sequence[str]:
+        """Those that hold records."""
+        return self._opened.tables
 
     async def close(self) -> None:
         """Lets writes that were begun finish, then gives the file back."""
-        await asyncio.to_thread(self._writing.shutdown)
+        await asyncio.to_thread(self._writer.close)
         await asyncio.to_thread(self._close_connections)
 
     async def record_execution(self, execution: Execution) -> RecordedExecution:
         """Puts an execution and its runs on record."""
-
-        def write(cursor: duckdb.DuckDBPyConnection) -> RecordedExecution:
-            known = writes.record_execution(cursor, execution)
-            return RecordedExecution(known is None, reads.count_rows(cursor, "executions"))
-
-        return await self._write(write)
+        recorded = await self._record(Recording(execution))
+        return RecordedExecution(recorded.newly_recorded, self._rows("executions"))
 
     async def record_validation(self, execution: Execution, predicted: Performance) -> RecordedValidation:
         """Puts the errors of a prediction on record, and its execution where that is new.
@@ -95,12 +133,14 @@ class Store:
         Raises:
             InvalidField: when an error would not be finite.
         """
+        recorded = await self._record(Recording(execution, predicted))
+        errors = recorded.errors or ErrorRates()
+        return RecordedValidation(errors, self._rows("multi_model_validation_metrics"))
 
-        def write(cursor: duckdb.DuckDBPyConnection) -> RecordedValidation:
-            errors = writes.record_validation(cursor, execution, predicted)
-            return RecordedValidation(errors, reads.count_rows(cursor, "multi_model_validation_metrics"))
-
-        return await self._write(write)
+    async def record_many(self, recordings: Sequence[Recording]) -> tuple[list[Recorded], int]:
+        """Puts executions on record in one transaction; what became of each, and how many are on record now."""
+        outcomes = await self._writer.record(recordings)
+        return outcomes, self._rows("executions")
 
     async def record_comparison(self, comparison: Comparison) -> int:
         """Puts a comparison on record and returns how many there are now.
@@ -108,12 +148,8 @@ class Store:
         Raises:
             ComparisonConflict: when the id is on record with other figures.
         """
-
-        def write(cursor: duckdb.DuckDBPyConnection) -> int:
-            writes.record_comparison(cursor, comparison)
-            return reads.count_rows(cursor, "multi_model_optimization_impact")
-
-        return await self._write(write)
+        await self._write(lambda cursor: writes.record_comparison(cursor, comparison))
+        return self._rows("multi_model_optimization_impact")
 
     async def record_refinement(self, refinement: Refinement) -> RecordedRefinement:
         """Puts an attempt to refine the predictor on record.
@@ -122,47 +158,88 @@ class Store:
             RefinementConflict: when the id is on record with other figures.
         """
 
-        def write(cursor: duckdb.DuckDBPyConnection) -> RecordedRefinement:
-            new = record_refinement(cursor, refinement)
-            return RecordedRefinement(new, reads.count_rows(cursor, "model_refinements"))
-
-        return await self._write(write)
+        new = await self._write(lambda cursor: record_refinement(cursor, refinement))
+        return RecordedRefinement(new, self._rows("model_refinements"))
 
     async def metrics(self, selection: Selection) -> Metrics:
         """Errors and impact of the selected records, all of one moment."""
-        return await asyncio.to_thread(self._read, lambda cursor: reads.metrics(cursor, selection))
+        return await self.read(lambda cursor: reads.metrics(cursor, selection))
 
     async def evidence(self, platform: str | None, *, history_size: int) -> dict[str, Evidence]:
         """What speaks for a refinement, by platform (None: all); at most `history_size` validations of each."""
-        return await asyncio.to_thread(
-            self._read,
+        return await self.read(
             lambda cursor: history_reads.evidence(cursor, platform=platform, history_size=history_size),
         )
 
     async def dataset(self, query: DatasetQuery) -> AsyncGenerator[ExecutionOnRecord, None]:
         """Selected executions in the order they were recorded, page by page; later ones than its first are not seen."""
-        pages = await asyncio.to_thread(self._read, lambda cursor: dataset_reads.pages(cursor, query))
+        pages = await self.read(lambda cursor: dataset_reads.pages(cursor, query))
         for page in pages:
-            for record in await asyncio.to_thread(
-                self._read, lambda cursor, ids=page: dataset_reads.records(cursor, ids)
-            ):
+            for record in await self.read(partial(dataset_reads.records, execution_ids=page)):
                 yield record
 
-    async def _write(self, work: Callable[[duckdb.DuckDBPyConnection], Result]) -> Result:
-        return await asyncio.get_running_loop().run_in_executor(self._writing, self._committed, work)
+    async def status(self) -> StorageStatus:
+        """Size and wholeness of the record."""
+        state = self._writer.state
+        incidents = await self.read(read_incidents)
+        size = await asyncio.to_thread(self._size_bytes)
+        return StorageStatus(size, dict(state.row_counts), self.incident is not None, incidents)
 
-    def _committed(self, work: Callable[[duckdb.DuckDBPyConnection], Result]) -> Result:
-        with failures_named(self.path), transaction(self._writer) as cursor:
-            return work(cursor)
+    async def prune(self, retention: Retention) -> int:
+        """Deletes what is too old or too much; gives how many executions went."""
+        pruned = await self._write(lambda cursor: prune(cursor, retention, datetime.now(UTC)))
+        if pruned:
+            await asyncio.to_thread(self._checkpoint)
+        return pruned
+
+    async def read(self, work: Callable[[duckdb.DuckDBPyConnection], Result]) -> Result:
+        """Runs `work` in a thread, with a cursor of its own in a transaction of its own."""
+        return await asyncio.to_thread(self._read, work)
+
+    async def copy_to(self, path: Path) -> None:
+        """Writes the record, as it is at one moment, to a new database file; writing goes on meanwhile."""
+        await asyncio.to_thread(self._copy, path)
+
+    async def _record(self, recording: Recording) -> Recorded:
+        (recorded,) = await self._writer.record([recording])
+        if recorded.refusal is not None:
+            raise recorded.refusal
+        return recorded
+
+    def _rows(self, table: str) -> int:
+        return self._writer.state.row_counts[table]
+
+    async def _write(self, work: Callable[[duckdb.DuckDBPyConnection], Result]) -> Result:
+        return await self._writer.write(work)
 
     def _read(self, work: Callable[[duckdb.DuckDBPyConnection], Result]) -> Result:
-        with failures_named(self.path):
-            with self._cursors:
-                cursor = self._root.cursor()
-            with cursor, transaction(cursor):
-                return work(cursor)
+        with failures_named(self.path), self._cursor() as cursor, transaction(cursor):
+            return work(cursor)
+
+    def _copy(self, path: Path) -> None:
+        with failures_named(self.path), self._cursor() as cursor:
+            name = f"copy_{path.stem}"
+            source = cursor.execute("SELECT current_database()").fetchall()[0][0]
+            cursor.execute(f"ATTACH '{str(path).replace(chr(39), chr(39) * 2)}' AS \"{name}\"")
+            try:
+                cursor.execute(f'COPY FROM DATABASE "{source}" TO "{name}"')
+            finally:
+                cursor.execute(f'DETACH "{name}"')
+
+    def _checkpoint(self) -> None:
+        """Frees the space of deleted rows, unless somebody writes: then a later checkpoint does."""
+        with failures_named(self.path), self._cursor() as cursor, suppress(duckdb.TransactionException):
+            cursor.execute("CHECKPOINT")
+
+    def _cursor(self) -> duckdb.DuckDBPyConnection:
+        with self._cursors:
+            return self._root.cursor()
+
+    def _size_bytes(self) -> int:
+        files = (self.path, log_path(self.path))
+        return sum(file.stat().st_size for file in files if file.exists())
 
     def _close_connections(self) -> None:
-        self._writer.close()
         with self._cursors:
             self._root.close()
+        self._opened.mark.close()

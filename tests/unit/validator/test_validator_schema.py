@@ -32,6 +32,8 @@ def test_the_guides_tables_are_there_after_the_files_are_applied(connection: duc
         "multi_model_validation_metrics",
         "multi_model_optimization_impact",
         "model_refinements",
+        "storage_state",
+        "storage_incidents",
     }
 
 
