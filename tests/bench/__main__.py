@@ -15,6 +15,7 @@ from corun.plumbing.logs import configure_logs
 
 NAMES = (
     "bench_predict",
+    "bench_refinement",
     "bench_pool",
     "bench_execution",
     "bench_transport",

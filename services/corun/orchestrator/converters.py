@@ -119,7 +119,7 @@ def fallbacks_of(measurement: pool_pb2.Measurement) -> list[Fallback]:
 def profile_of(message: pool_pb2.ModelProfile) -> Profile:
     """A setting as it was profiled."""
     setting = Setting(message.setting.batch_size, message.setting.lane_width)
-    return Profile(setting, tuple(message.run_times_ms), message.memory_mb)
+    return Profile(setting, tuple(message.run_times_ms), message.memory_mb, message.load_time_ms)
 
 
 def suggestions_of(response: predictor_pb2.PredictResponse) -> list[tuple[str, Setting]]:
@@ -136,6 +136,7 @@ def observation_messages(observations: Iterable[Observation]) -> list[predictor_
             lane_width=each.setting.lane_width,
             run_time_ms=each.run_time_ms,
             memory_mb=each.memory_mb,
+            load_time_ms=each.load_time_ms,
         )
         for each in observations
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 
 from corun.errors import CorunError
 from corun.orchestrator.converters import (
@@ -30,7 +31,7 @@ from corun.v1 import resource_pool_service_pb2 as pool_pb2
 
 
 class Forecast:
-    """The predictor's recommendation. Iterate over `profiling()` to the end, or `ask()`; then it is there."""
+    """The predictor's recommendation: there after `profiling()` was iterated to its end, `profile()`, or `ask()`."""
 
     def __init__(self, peers: Peers, preparation: Preparation, *, goal: Goal, batching_size: int) -> None:
         self._peers = peers
@@ -62,6 +63,12 @@ class Forecast:
             yield await self._profiled(order)
         if orders:
             await self.ask()
+
+    async def profile(self) -> None:
+        """The same where nobody is to be told."""
+        async with aclosing(self.profiling()) as profiling:
+            async for _ in profiling:
+                pass
 
     async def ask(self) -> None:
         """Asks the predictor by what it knows now; nothing is profiled."""
