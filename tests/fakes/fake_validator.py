@@ -15,7 +15,7 @@ Context = grpc.aio.ServicerContext[Any, Any]
 
 @dataclass(slots=True)
 class FakeValidator(ValidatorServiceServicer):
-    """Acknowledges everything.
+    """Acknowledges everything, and takes an execution once.
 
     It raises `error` where one is set (on validations `validation_error`). A validation's errors are 0.2 of
     latency, 0.1 of throughput and 0.5 of memory.
@@ -33,8 +33,10 @@ class FakeValidator(ValidatorServiceServicer):
     ) -> validator_pb2.RecordExecutionResponse:
         """Keeps the execution."""
         self._fail_if_told()
-        self.executions.append(request.execution)
-        return validator_pb2.RecordExecutionResponse(newly_recorded=True, execution_count=len(self.executions))
+        new = request.execution.execution_id not in {each.execution_id for each in self.executions}
+        if new:
+            self.executions.append(request.execution)
+        return validator_pb2.RecordExecutionResponse(newly_recorded=new, execution_count=len(self.executions))
 
     async def ValidatePrediction(
         self, request: validator_pb2.ValidatePredictionRequest, _context: Context

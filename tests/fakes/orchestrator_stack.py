@@ -6,6 +6,8 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from corun.orchestrator.build import build
@@ -33,6 +35,7 @@ class OrchestratorStack:
     pool: FakeResourcePool
     validator: FakeValidator
     client: OrchestratorServiceAsyncStub
+    address: str
 
 
 @asynccontextmanager
@@ -57,10 +60,12 @@ async def orchestrator_stack(**settings: Any) -> AsyncIterator[OrchestratorStack
                 Service("corun.v1.ValidatorService", validator, add_ValidatorServiceServicer_to_server)
             ),
         }
-        service = await stack.enter_async_context(build(Settings(**(targets | settings))))
-        channel = open_channel(await served(service))
+        folder = Path(stack.enter_context(TemporaryDirectory()))
+        service = await stack.enter_async_context(build(Settings(**({"state_folder": folder} | targets | settings))))
+        address = await served(service)
+        channel = open_channel(address)
         stack.push_async_callback(channel.close)
-        yield OrchestratorStack(predictor, pool, validator, OrchestratorServiceStub(channel))
+        yield OrchestratorStack(predictor, pool, validator, OrchestratorServiceStub(channel), address)
 
 
 def dead_target() -> str:

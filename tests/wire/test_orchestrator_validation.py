@@ -9,6 +9,8 @@ from corun.v1 import core_pb2
 from corun.v1 import orchestrator_service_pb2 as orchestrator_pb2
 from tests.fakes.orchestrator_stack import OrchestratorStack, dead_target, orchestrator_stack, workload
 
+NOT_YET = "not recorded yet, kept for when the validator takes it: "
+
 
 async def run(
     stack: OrchestratorStack,
@@ -85,9 +87,9 @@ async def test_an_execution_completes_without_a_validator_and_says_that_it_is_no
         events = await run(stack)
     result = events[-1].completed
     assert events[-1].WhichOneof("event") == "completed"
-    assert not result.recorded
+    assert (result.recorded, result.record_queued, list(result.degraded)) == (False, True, ["validator"])
     assert len(result.warnings) == 1
-    assert result.warnings[0].startswith("not recorded: the validator at 127.0.0.1:")
+    assert result.warnings[0].startswith(f"{NOT_YET}the validator at 127.0.0.1:")
 
 
 async def test_a_validator_that_cannot_write_is_a_warning_with_its_own_words() -> None:
@@ -96,7 +98,7 @@ async def test_a_validator_that_cannot_write_is_a_warning_with_its_own_words() -
         events = await run(stack)
     result = events[-1].completed
     assert not result.recorded
-    assert list(result.warnings) == ["not recorded: the database /fake.duckdb failed: disk full"]
+    assert list(result.warnings) == [f"{NOT_YET}the database /fake.duckdb failed: disk full"]
 
 
 async def test_a_failed_validation_leaves_the_execution_recorded() -> None:
@@ -106,4 +108,6 @@ async def test_a_failed_validation_leaves_the_execution_recorded() -> None:
     result = events[-1].completed
     assert result.recorded
     assert not result.HasField("errors")
-    assert list(result.warnings) == ["not validated: the database /fake.duckdb failed: disk full"]
+    assert list(result.warnings) == [
+        "not validated yet, kept for when the validator takes it: the database /fake.duckdb failed: disk full"
+    ]
