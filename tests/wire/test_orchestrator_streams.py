@@ -162,10 +162,14 @@ async def test_a_refusal_after_heartbeats_is_still_a_status() -> None:
         asked = orchestrator_pb2.ExecuteWithStrategyRequest(
             workload=workload("no-such-model"), platform=core_pb2.PLATFORM_WASM
         )
-        beats = []
-        with pytest.raises(grpc.aio.AioRpcError) as raised:
+        beats: list[orchestrator_pb2.ExecuteWithStrategyResponse] = []
+
+        async def read() -> None:
             async for event in stack.client.ExecuteWithStrategy(asked, timeout=20):
                 beats.append(event)  # noqa: PERF401  (kept although the loop ends with an error)
+
+        with pytest.raises(grpc.aio.AioRpcError) as raised:
+            await read()
     assert RemoteError.from_rpc(raised.value).reason == "UNKNOWN_MODEL"
     assert all(event.HasField("heartbeat") for event in beats)
     assert beats

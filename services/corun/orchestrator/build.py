@@ -79,7 +79,7 @@ async def build(settings: Settings) -> AsyncIterator[Service]:
             await stack.enter_async_context(_running(work))
         stack.push_async_callback(executions.close)
         servicer = OrchestratorServicer(peers, executions, Starting(context, executions, admission, settings), settings)
-        yield Service(NAME, servicer, add_OrchestratorServiceServicer_to_server, health.parts)
+        yield Service(NAME, servicer, add_OrchestratorServiceServicer_to_server, health.parts, drain=executions.close)
 
 
 def timeouts_of(settings: Settings) -> Timeouts:

@@ -67,6 +67,7 @@ class Executions:
         self._heartbeat_seconds = heartbeat_seconds
         self._live: dict[str, AnyLive] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._closing = False
 
     async def recover(self) -> int:
         """Ends what is kept as running: completed where it was measured, else interrupted; gives how many."""
@@ -127,6 +128,8 @@ class Executions:
             origin.admitted.release()
 
         task.add_done_callback(ended)
+        if self._closing:
+            live.stop(ExecutionInterrupted(execution_id))
         return live
 
     async def repeated(self, request_id: str, digest: bytes, kind: Kind[Any]) -> str:
@@ -192,7 +195,9 @@ class Executions:
         return await self._log.newest(state=state, before=before, limit=limit)
 
     async def close(self) -> None:
-        """Stops all that are under way and waits for their ends; they are interrupted."""
+        """Stops all that are under way, and whatever is started later, and waits for their ends; they are
+        interrupted."""
+        self._closing = True
         for execution_id, live in list(self._live.items()):
             live.stop(ExecutionInterrupted(execution_id))
         if self._tasks:
