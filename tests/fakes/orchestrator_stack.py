@@ -76,13 +76,14 @@ async def served(service: Service, *, port: int = 0) -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def orchestrator_with(peers: FakePeers, folder: Path, **settings: Any) -> AsyncIterator[OrchestratorStack]:
-    """An orchestrator that keeps its state in `folder`; `settings` are its own and may name other targets."""
-    async with AsyncExitStack() as stack:
+    """An orchestrator that keeps its state in `folder`; `settings` are its own and may name other targets. It ends
+    before its client does."""
+    async with AsyncExitStack() as clients, AsyncExitStack() as stack:
         given = {"state_folder": folder, **peers.targets, **settings}
         service = await stack.enter_async_context(build(Settings(**given)))
         address = await stack.enter_async_context(served(service))
         channel = open_channel(address)
-        stack.push_async_callback(channel.close)
+        clients.push_async_callback(channel.close)
         client = OrchestratorServiceStub(channel)
         yield OrchestratorStack(peers.predictor, peers.pool, peers.validator, client, address)
 
