@@ -67,9 +67,9 @@ async def fake_peers() -> AsyncIterator[FakePeers]:
 
 
 @asynccontextmanager
-async def served(service: Service, *, port: int = 0) -> AsyncIterator[str]:
+async def served(service: Service, *, port: int = 0, grace_seconds: float = 0) -> AsyncIterator[str]:
     """The address of a server with one service."""
-    server = Server(host="127.0.0.1", port=port, grace_seconds=0)
+    server = Server(host="127.0.0.1", port=port, grace_seconds=grace_seconds)
     async with server.serving([service]):
         yield server.address
 
@@ -81,7 +81,7 @@ async def orchestrator_with(peers: FakePeers, folder: Path, **settings: Any) -> 
     async with AsyncExitStack() as clients, AsyncExitStack() as stack:
         given = {"state_folder": folder, **peers.targets, **settings}
         service = await stack.enter_async_context(build(Settings(**given)))
-        address = await stack.enter_async_context(served(service))
+        address = await stack.enter_async_context(served(service, grace_seconds=2))
         channel = open_channel(address)
         clients.push_async_callback(channel.close)
         client = OrchestratorServiceStub(channel)
