@@ -17,7 +17,7 @@ from typing import Any
 import grpc
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from corun.errors import DatabaseFailed
 from corun.v1 import core_pb2
@@ -28,6 +28,8 @@ from tests.fakes.until import until
 
 # What went through the orchestrator; a client sees it as the status of a stream that was cut.
 _CUT = {grpc.StatusCode.CANCELLED, grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED}
+
+WHICH = st.integers(0, 1000)
 
 
 class Client:
@@ -120,29 +122,33 @@ class Histories(RuleBasedStateMachine):
         call = client.CompareStrategies if compares else client.ExecuteWithStrategy
         self.clients.append(Client(call(request, timeout=60)))
 
-    @precondition(lambda self: self.clients)
-    @rule(data=st.data())
-    def leave(self, data: st.DataObject) -> None:
-        data.draw(st.sampled_from(self.clients)).call.cancel()
-        self.do(asyncio.sleep(0))
+    @rule(which=WHICH)
+    def leave(self, which: int) -> None:
+        if self.clients:
+            self.clients[which % len(self.clients)].call.cancel()
+            self.do(asyncio.sleep(0))
 
-    @precondition(lambda self: any(each.execution_id for each in self.clients))
-    @rule(data=st.data())
-    def watch(self, data: st.DataObject) -> None:
-        client = data.draw(st.sampled_from([each for each in self.clients if each.execution_id]))
-        after = data.draw(st.integers(0, len(client.events)))
-        self.do(self._watch(client.execution_id, after))
+    @rule(which=WHICH, after=st.floats(0, 1))
+    def watch(self, which: int, after: float) -> None:
+        client = self._started(which)
+        if client is not None:
+            self.do(self._watch(client.execution_id, int(after * len(client.events))))
 
     async def _watch(self, execution_id: str, after: int) -> None:
         request = orchestrator_pb2.WatchExecutionRequest(execution_id=execution_id, after_sequence=after)
         self.clients.append(Client(self.stack.client.WatchExecution(request, timeout=60), after + 1))
 
-    @precondition(lambda self: any(each.execution_id for each in self.clients))
-    @rule(data=st.data())
-    def cancel(self, data: st.DataObject) -> None:
-        client = data.draw(st.sampled_from([each for each in self.clients if each.execution_id]))
-        request = orchestrator_pb2.CancelExecutionRequest(execution_id=client.execution_id)
-        self.do(_awaited(self.stack.client.CancelExecution(request, timeout=20)))
+    @rule(which=WHICH)
+    def cancel(self, which: int) -> None:
+        client = self._started(which)
+        if client is not None:
+            request = orchestrator_pb2.CancelExecutionRequest(execution_id=client.execution_id)
+            self.do(_awaited(self.stack.client.CancelExecution(request, timeout=20)))
+
+    def _started(self, which: int) -> Client | None:
+        """One of those that know their execution. Nothing is drawn from what there is: that depends on time."""
+        started = [each for each in self.clients if each.execution_id]
+        return started[which % len(started)] if started else None
 
     @rule(stalls=st.booleans())
     def stall_the_pool(self, stalls: bool) -> None:
