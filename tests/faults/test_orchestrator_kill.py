@@ -30,8 +30,9 @@ STATES = orchestrator_pb2.ExecutionState
 
 @dataclass(slots=True)
 class Seen:
-    """What clients saw, by execution."""
+    """What clients saw, by execution, and whether the process was killed."""
 
+    killed: bool = False
     events: dict[str, list[Event]] = field(default_factory=dict)
 
 
@@ -51,10 +52,12 @@ async def follow(call: Any, seen: Seen, child: Any, fatal: str) -> None:
             identifier = identifier or getattr(accepted, "execution_id", "") or getattr(accepted, "comparison_id", "")
             if not event.HasField("heartbeat"):
                 seen.events.setdefault(identifier, []).append(event)
-            if event.WhichOneof("event") == fatal and child.returncode is None:
+            if event.WhichOneof("event") == fatal and not seen.killed:
+                seen.killed = True
                 await kill(child)
     except grpc.aio.AioRpcError:
-        assert child.returncode is not None
+        if not seen.killed:
+            raise
 
 
 async def logs_of(
