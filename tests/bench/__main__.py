@@ -17,6 +17,7 @@ NAMES = (
     "bench_predict",
     "bench_pool",
     "bench_execution",
+    "bench_orchestrator",
     "bench_transport",
     "bench_lane",
     "bench_sharing",

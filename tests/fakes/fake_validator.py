@@ -33,9 +33,7 @@ class FakeValidator(ValidatorServiceServicer):
     ) -> validator_pb2.RecordExecutionResponse:
         """Keeps the execution."""
         self._fail_if_told()
-        new = request.execution.execution_id not in {each.execution_id for each in self.executions}
-        if new:
-            self.executions.append(request.execution)
+        new = self._record(request.execution)
         return validator_pb2.RecordExecutionResponse(newly_recorded=new, execution_count=len(self.executions))
 
     async def ValidatePrediction(
@@ -45,6 +43,7 @@ class FakeValidator(ValidatorServiceServicer):
         self._fail_if_told()
         if self.validation_error is not None:
             raise self.validation_error
+        self._record(request.execution)
         self.validations.append(request)
         return validator_pb2.ValidatePredictionResponse(
             errors=validator_pb2.ErrorRates(latency=0.2, throughput=0.1, memory=0.5),
@@ -68,6 +67,12 @@ class FakeValidator(ValidatorServiceServicer):
         return validator_pb2.GetValidationMetricsResponse(
             validation_count=len(self.validations), execution_count=len(self.executions)
         )
+
+    def _record(self, execution: validator_pb2.ExecutionRecord) -> bool:
+        new = execution.execution_id not in {each.execution_id for each in self.executions}
+        if new:
+            self.executions.append(execution)
+        return new
 
     def _fail_if_told(self) -> None:
         if self.error is not None:

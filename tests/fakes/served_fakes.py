@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
 from corun.plumbing.server import Service
 from corun.v1.predictor_service_pb2_grpc import add_PredictorServiceServicer_to_server
@@ -14,7 +15,7 @@ from tests.fakes.fake_resource_pool import FakeResourcePool
 from tests.fakes.fake_validator import FakeValidator
 from tests.fakes.orchestrator_stack import served
 
-_SERVICES = {
+_SERVICES: dict[type, tuple[str, Callable[[Any, Any], None]]] = {
     FakePredictor: ("corun.v1.PredictorService", add_PredictorServiceServicer_to_server),
     FakeResourcePool: ("corun.v1.ResourcePoolService", add_ResourcePoolServiceServicer_to_server),
     FakeValidator: ("corun.v1.ValidatorService", add_ValidatorServiceServicer_to_server),

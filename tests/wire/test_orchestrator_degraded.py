@@ -109,7 +109,7 @@ async def test_without_a_predictor_thresholds_choose_where_the_caller_allows_it(
         events = await execute(
             stack,
             allow_threshold_choice=True,
-            configuration=predictor_pb2.StrategyConfiguration(**configuration),  # type: ignore[arg-type]
+            configuration=predictor_pb2.StrategyConfiguration(**configuration),
         )
     chosen = events[-1].completed.chosen
     assert (chosen.strategy, chosen.automatic) == (strategy, True)

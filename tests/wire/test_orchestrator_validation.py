@@ -8,6 +8,7 @@ from corun.errors import DatabaseFailed
 from corun.v1 import core_pb2
 from corun.v1 import orchestrator_service_pb2 as orchestrator_pb2
 from tests.fakes.orchestrator_stack import OrchestratorStack, dead_target, orchestrator_stack, workload
+from tests.fakes.until import until
 
 NOT_YET = "not recorded yet, kept for when the validator takes it: "
 
@@ -101,13 +102,12 @@ async def test_a_validator_that_cannot_write_is_a_warning_with_its_own_words() -
     assert list(result.warnings) == [f"{NOT_YET}the database /fake.duckdb failed: disk full"]
 
 
-async def test_a_failed_validation_leaves_the_execution_recorded() -> None:
+async def test_a_validation_that_fails_now_is_made_later() -> None:
     async with orchestrator_stack(validation_interval=1) as stack:
         stack.validator.validation_error = DatabaseFailed("/fake.duckdb", "disk full")
-        events = await run(stack)
-    result = events[-1].completed
-    assert result.recorded
-    assert not result.HasField("errors")
-    assert list(result.warnings) == [
-        "not validated yet, kept for when the validator takes it: the database /fake.duckdb failed: disk full"
-    ]
+        result = (await run(stack))[-1].completed
+        stack.validator.validation_error = None
+        await until(lambda: stack.validator.validations)
+        assert [each.execution_id for each in stack.validator.executions] == [result.execution_id]
+    assert (result.recorded, result.record_queued, result.HasField("errors")) == (False, True, False)
+    assert list(result.warnings) == [f"{NOT_YET}the database /fake.duckdb failed: disk full"]

@@ -189,21 +189,26 @@ class Execution:
             )
 
         record = await asyncio.to_thread(make) if len(measurement.runs) > MANY_RUNS else make()
-        requests: list[validator_pb2.RecordExecutionRequest | validator_pb2.ValidatePredictionRequest]
-        requests = [validator_pb2.RecordExecutionRequest(execution=record)]
         platform = platform_name(self._preparation.environment.platform)
-        if self._order.policy.is_due(self._context.counter.next_number(platform)) and outlook.is_predicted:
-            threshold = self._order.policy.error_threshold
-            requests.append(validator_pb2.ValidatePredictionRequest(execution=record, error_threshold=threshold))
+        is_due = self._order.policy.is_due(self._context.counter.next_number(platform)) and outlook.is_predicted
         answers = await self._recording.settle(
-            Event(completed=result), requests, what="not recorded", counted_on=platform
+            Event(completed=result), [self._told(record, validated=is_due)], what="not recorded", counted_on=platform
         )
         result.record_queued = False
-        if answers:
-            result.recorded = await self._recording.answer(answers[0], otherwise="not recorded") is not None
-        if result.recorded and len(answers) > 1:
-            validated = await self._recording.answer(answers[1], otherwise="not validated")
-            if validated is not None:
-                result.errors.CopyFrom(validated.errors)
-                self._live.emit(Event(validated=validated))
+        for coming in answers:
+            answer = await self._recording.answer(coming, otherwise="not recorded")
+            result.recorded = answer is not None
+            if isinstance(answer, validator_pb2.ValidatePredictionResponse):
+                result.errors.CopyFrom(answer.errors)
+                self._live.emit(Event(validated=answer))
         result.record_queued = self._recording.postponed and not result.recorded
+
+    def _told(
+        self, record: validator_pb2.ExecutionRecord, *, validated: bool
+    ) -> validator_pb2.RecordExecutionRequest | validator_pb2.ValidatePredictionRequest:
+        """What the validator is told: validating a new execution puts it on record too."""
+        if not validated:
+            return validator_pb2.RecordExecutionRequest(execution=record)
+        return validator_pb2.ValidatePredictionRequest(
+            execution=record, error_threshold=self._order.policy.error_threshold
+        )
