@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
 from dataclasses import dataclass
 from statistics import median
 
@@ -47,7 +46,8 @@ class FairQueue:
     def enqueue(self, number: int, client: str, *, now: float) -> None:
         """A turn waits from now on. Numbers must be unique and grow."""
         self._settle(now)
-        self._attained[client] = max(self._attained.get(client, 0.0), self._floor)
+        if client not in self._present():
+            self._attained[client] = max(self._attained.get(client, 0.0), self._floor)
         self._waiting[number] = _Turn(number, client, now)
 
     def grant(self, *, now: float) -> list[int]:
@@ -81,9 +81,12 @@ class FairQueue:
         # A turn that began just now counts for something: two free places do not go to one of two equal clients.
         return self._attained[client] + sum(max(elapsed, 1e-6) for elapsed in running)
 
+    def _present(self) -> set[str]:
+        return {each.client for each in (*self._waiting.values(), *self._running.values())}
+
     def _settle(self, now: float) -> None:
         """Moves the floor up to the least charged client that is there, and forgets those that it has overtaken."""
-        present = {each.client for each in _all(self._waiting.values(), self._running.values())}
+        present = self._present()
         if present:
             self._floor = max(self._floor, min(self._charge(client, now) for client in present))
         self._attained = {
@@ -91,7 +94,3 @@ class FairQueue:
             for client, attained in self._attained.items()
             if client in present or attained > self._floor
         }
-
-
-def _all(*turns: Iterable[_Turn]) -> Iterable[_Turn]:
-    return (each for some in turns for each in some)
