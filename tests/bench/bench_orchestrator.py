@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import statistics
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -37,10 +38,11 @@ async def bench() -> dict[str, float]:
             open_channel(address) as channel,
         ):
             whole, overheads, empty = [], [], []
+            parts: dict[str, list[float]] = {"before the plan": [], "pool, beyond the makespan": [], "afterwards": []}
             orchestrator = OrchestratorServiceStub(channel)
             probe = health_pb2_grpc.HealthStub(channel)
             for number in range(ROUNDS + WARM_UP):
-                begin = time.perf_counter()
+                begin, begin_time = time.perf_counter(), time.time_ns()
                 events = [event async for event in orchestrator.ExecuteWithStrategy(request)]
                 elapsed = (time.perf_counter() - begin) * 1000
                 result = events[-1].completed
@@ -52,10 +54,26 @@ async def bench() -> dict[str, float]:
                     whole.append(elapsed)
                     overheads.append(elapsed - result.measured.performance.latency_ms)
                     empty.append(nothing)
+                    for name, milliseconds in _parts(begin_time, events).items():
+                        parts[name].append(milliseconds)
     overhead, call = statistics.median(overheads), statistics.median(empty)
     show(
         f"ExecuteWithStrategy of one warm run of {MODEL}, each validated",
-        [("RPC, whole", whole), ("overhead", overheads), ("empty grpc.aio call", empty)],
+        [("RPC, whole", whole), ("overhead", overheads), *parts.items(), ("empty grpc.aio call", empty)],
         ratio=f"the overhead is {overhead / call:.1f} empty calls",
     )
     return {"overhead_ms": overhead, "empty_call_ms": call}
+
+
+def _parts(begin_time: int, events: Sequence[orchestrator_pb2.ExecuteWithStrategyResponse]) -> dict[str, float]:
+    """Milliseconds until a browser was leased, in the pool beyond the makespan, and from there to the result."""
+    times = {
+        event.pool_event.WhichOneof("event") or event.WhichOneof("event"): event.event_time.ToNanoseconds()
+        for event in events
+    }
+    makespan = events[-1].completed.measured.performance.latency_ms
+    return {
+        "before the plan": (times["leased"] - begin_time) / 1e6,
+        "pool, beyond the makespan": (times["measured"] - times["leased"]) / 1e6 - makespan,
+        "afterwards": (times["completed"] - times["measured"]) / 1e6,
+    }
