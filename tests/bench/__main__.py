@@ -18,6 +18,7 @@ NAMES = (
     "bench_refinement",
     "bench_pool",
     "bench_execution",
+    "bench_orchestrator",
     "bench_transport",
     "bench_lane",
     "bench_sharing",

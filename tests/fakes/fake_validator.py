@@ -15,7 +15,7 @@ Context = grpc.aio.ServicerContext[Any, Any]
 
 @dataclass(slots=True)
 class FakeValidator(ValidatorServiceServicer):
-    """Acknowledges everything.
+    """Acknowledges everything, and takes an execution once.
 
     It raises `error` where one is set (on validations `validation_error`). A validation's errors are 0.2 of
     latency, 0.1 of throughput and 0.5 of memory.
@@ -33,8 +33,8 @@ class FakeValidator(ValidatorServiceServicer):
     ) -> validator_pb2.RecordExecutionResponse:
         """Keeps the execution."""
         self._fail_if_told()
-        self.executions.append(request.execution)
-        return validator_pb2.RecordExecutionResponse(newly_recorded=True, execution_count=len(self.executions))
+        new = self._record(request.execution)
+        return validator_pb2.RecordExecutionResponse(newly_recorded=new, execution_count=len(self.executions))
 
     async def ValidatePrediction(
         self, request: validator_pb2.ValidatePredictionRequest, _context: Context
@@ -43,6 +43,7 @@ class FakeValidator(ValidatorServiceServicer):
         self._fail_if_told()
         if self.validation_error is not None:
             raise self.validation_error
+        self._record(request.execution)
         self.validations.append(request)
         return validator_pb2.ValidatePredictionResponse(
             errors=validator_pb2.ErrorRates(latency=0.2, throughput=0.1, memory=0.5),
@@ -66,6 +67,12 @@ class FakeValidator(ValidatorServiceServicer):
         return validator_pb2.GetValidationMetricsResponse(
             validation_count=len(self.validations), execution_count=len(self.executions)
         )
+
+    def _record(self, execution: validator_pb2.ExecutionRecord) -> bool:
+        new = execution.execution_id not in {each.execution_id for each in self.executions}
+        if new:
+            self.executions.append(execution)
+        return new
 
     def _fail_if_told(self) -> None:
         if self.error is not None:

@@ -33,7 +33,15 @@ from corun.v1 import resource_pool_service_pb2 as pool_pb2
 class Forecast:
     """The predictor's recommendation: there after `profiling()` was iterated to its end, `profile()`, or `ask()`."""
 
-    def __init__(self, peers: Peers, preparation: Preparation, *, goal: Goal, batching_size: int) -> None:
+    def __init__(
+        self,
+        peers: Peers,
+        preparation: Preparation,
+        *,
+        goal: Goal,
+        batching_size: int,
+        configuration: predictor_pb2.StrategyConfiguration | None = None,
+    ) -> None:
         self._peers = peers
         self._preparation = preparation
         self._request = predictor_pb2.RecommendStrategyRequest(
@@ -44,6 +52,7 @@ class Forecast:
                 batching_size=batching_size,
             ),
             goal=goal_message(goal),
+            configuration=configuration,
         )
         self.recommendation = predictor_pb2.RecommendStrategyResponse()
 
@@ -58,9 +67,9 @@ class Forecast:
         Models that prefer another engine than the prediction is made for are profiled in theirs.
         """
         await self.ask()
-        orders = profile_orders(await self._suggestions())
+        orders = await self.profiles_needed()
         for order in orders:
-            yield await self._profiled(order)
+            yield await self.profile(order)
         if orders:
             await self.ask()
 
@@ -69,6 +78,10 @@ class Forecast:
         async with aclosing(self.profiling()) as profiling:
             async for _ in profiling:
                 pass
+
+    async def profiles_needed(self) -> list[ProfileOrder]:
+        """What the predictor knows only from the graph, once it was asked."""
+        return profile_orders(await self._suggestions())
 
     async def ask(self) -> None:
         """Asks the predictor by what it knows now; nothing is profiled."""
@@ -113,7 +126,8 @@ class Forecast:
             recommended=self.recommendation.strategy,
         )
 
-    async def _profiled(self, order: ProfileOrder) -> orchestrator_pb2.ModelProfiled:
+    async def profile(self, order: ProfileOrder) -> orchestrator_pb2.ModelProfiled:
+        """Measures a model alone and teaches the predictor."""
         settings = [pool_pb2.ProfileSetting(batch_size=s.batch_size, lane_width=s.lane_width) for s in order.settings]
         platform = self._preparation.environment.platform
         request = pool_pb2.ProfileModelRequest(

@@ -24,7 +24,7 @@ _LEAST_SIGMA = 0.03
 _LEVEL_STEP, _MOST_LEVELS = 0.05, 60
 # What a change costs, and what a value costs at most, in standard deviations: three that agree on a clear change pay
 # for it.
-_CHANGE_PRICE, _FARTHEST = 8.0, 4.0
+_CHANGE_PRICE, _FARTHEST = 8.5, 4.0
 # The median of a normal sample varies more than its mean does.
 _MEDIAN_EFFICIENCY = 1.2533
 
