@@ -158,7 +158,7 @@ async def test_a_client_whose_orchestrator_died_finds_its_execution_interrupted_
         again = [event async for event in client.CompareStrategies(compare, timeout=60, wait_for_ready=True)]
         pool = ResourcePoolServiceStub(pool_channel)
         async with asyncio.timeout(20):
-            while (await pool.GetPoolStatus(pool_pb2.GetPoolStatusRequest())).leases:
+            while (await pool.GetPoolStatus(pool_pb2.GetPoolStatusRequest())).leases:  # noqa: ASYNC110  (another process tells of no change)
                 await asyncio.sleep(0.1)
     assert again[0].accepted.comparison_id == identifier
     assert "under way when the orchestrator ended" in again[-1].failed.message

@@ -78,7 +78,7 @@ async def _explained(target: str, request: ExecuteWithStrategyRequest, *, profil
         batching_size = Settings().batching_size
         forecast = Forecast(peers, preparation, goal=goal_of(request.goal), batching_size=batching_size)
         if profile:
-            await forecast.profile()
+            await forecast.ask_informed()
         else:
             await forecast.ask()
     return explanation(request, preparation.environment, forecast.recommendation)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
+from collections.abc import Sequence
 
 from corun.errors import CorunError
 from corun.orchestrator.converters import (
@@ -31,7 +30,7 @@ from corun.v1 import resource_pool_service_pb2 as pool_pb2
 
 
 class Forecast:
-    """The predictor's recommendation: there after `profiling()` was iterated to its end, `profile()`, or `ask()`."""
+    """The predictor's recommendation, which is there after `ask()` or `ask_informed()`."""
 
     def __init__(
         self,
@@ -61,23 +60,17 @@ class Forecast:
         """The strategy that the predictor would choose."""
         return strategy_of(self.recommendation.strategy)
 
-    async def profiling(self) -> AsyncGenerator[orchestrator_pb2.ModelProfiled, None]:
-        """Asks the predictor; profiles what it only knows from the graph, yields each, and asks it again.
+    async def ask_informed(self) -> None:
+        """Asks the predictor; profiles what it only knows from the graph, and asks it again.
 
         Models that prefer another engine than the prediction is made for are profiled in theirs.
         """
         await self.ask()
         orders = await self.profiles_needed()
         for order in orders:
-            yield await self.profile(order)
+            await self.profile(order)
         if orders:
             await self.ask()
-
-    async def profile(self) -> None:
-        """The same where nobody is to be told."""
-        async with aclosing(self.profiling()) as profiling:
-            async for _ in profiling:
-                pass
 
     async def profiles_needed(self) -> list[ProfileOrder]:
         """What the predictor knows only from the graph, once it was asked."""

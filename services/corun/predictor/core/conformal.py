@@ -14,7 +14,7 @@ _WINDOW = 100
 # Surprises after which one counts half: the first ones, of what was not known yet, say little of what is known now.
 _HALF_LIFE = 8.0
 # How much each miss moves the rate that is aimed at, and how much of that is forgotten at each further surprise.
-_STEP, _FORGOTTEN = 0.02, 0.1
+_STEP, _FORGOTTEN = 0.02, 0.04
 _LEAST_RATE, _MOST_RATE = 0.01, 0.4
 _LEAST, _MOST = 0.3, 8.0
 # What a normal error would have shown, as if it had been observed: a start that a few surprises do not upset.
