@@ -34,7 +34,7 @@ async def run(stack: OrchestratorStack, client_id: str = "") -> orchestrator_pb2
 
 
 async def test_clients_that_want_different_amounts_get_equal_shares_and_none_is_lost_or_stuck() -> None:
-    lanes = {"modest": 2, "eager": 4, "greedy": 16}
+    lanes = {"modest": 4, "eager": 8, "greedy": 16}
     results: dict[str, list[orchestrator_pb2.ExecutionResult]] = {name: [] for name in lanes}
     in_time = dict.fromkeys(lanes, 0)
     async with orchestrator_stack(validation_interval=5) as stack:
