@@ -6,19 +6,20 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 MODELS := bert-base-uncased:4,vit-base-patch16-224:1,whisper-tiny:1
 
-.PHONY: help setup engines models demo test check bench soak format clean
+.PHONY: help setup engines models demo test check bench clients soak format clean
 
 help:
 	@echo "make demo    run three models together in a browser, prediction beside measurement"
 	@echo "make test    all tests, with real browsers"
 	@echo "make check   linters and types"
 	@echo "make bench   measured speed, as ratios"
+	@echo "make clients a minute of clients that want different amounts, and a stream through a proxy that cuts after 10 s"
 	@echo "make soak    thousands of runs, after which nothing may have grown"
 
 demo: setup engines models
 	$(BIN)/corun run --models $(MODELS) --platform wasm
 
-test: setup engines models
+test: setup engines models tests/node/node_modules
 	$(BIN)/pytest --numprocesses auto tests/unit tests/wire
 	$(BIN)/pytest --ignore tests/unit --ignore tests/wire
 
@@ -34,6 +35,11 @@ check: setup
 bench: setup models
 	$(BIN)/python -m tests.bench
 
+clients: setup tests/node/node_modules
+	CORUN_TEST_CLIENT_SECONDS=60 $(BIN)/pytest -s tests/wire/test_orchestrator_fairness.py
+	CORUN_TEST_IDLE_SECONDS=10 $(BIN)/pytest tests/wire/test_orchestrator_proxy.py
+	CORUN_TEST_HISTORIES=120 $(BIN)/pytest --timeout 900 tests/wire/test_orchestrator_histories.py
+
 soak: setup engines models
 	$(BIN)/python -m tests.bench.soak
 
@@ -42,6 +48,10 @@ format: setup
 	$(BIN)/ruff format .
 
 setup: $(STAMP)
+
+# The stream is read from Node too.
+tests/node/node_modules: tests/node/package-lock.json
+	cd tests/node && npm ci --silent || echo "note: going on without the tests of Node"
 
 # Without network, or on another processor than x86-64, the other browsers do.
 engines: $(STAMP)

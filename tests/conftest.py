@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,8 @@ from corun.resource_pool.models.sources.wheels import WheelStore
 # Behaviour is judged here, not speed: the machine may be busy.
 settings.register_profile("corun", deadline=None)
 settings.load_profile("corun")
+# So are values: a measurement need not wait until a new browser is at its best.
+os.environ.setdefault("CORUN_RESOURCE_POOL_SETTLE_SECONDS", "0")
 
 
 def _picture(name: str) -> bytes:

@@ -27,7 +27,7 @@ class StackOptions(TypedDict, total=False):
         max_connections: Most browsers at once.
         models_folder: The user's own models, `<folder>/<name>/model.onnx` or `encoder.onnx` and `decoder.onnx` there.
         db_path: The validator's DuckDB file.
-        state_folder: Where the predictor keeps what it has learnt.
+        state_folder: Where the predictor keeps what it has learnt, and in `orchestrator` there executions.
         validation_interval: Every how many executions on a platform are validated.
         error_threshold: Largest acceptable error of a prediction, 0.15 meaning 15 %.
         history_size: Newest validations of each platform that trends and recommendations are made of.
@@ -120,10 +120,15 @@ def _stack_settings(options: StackOptions) -> dict[str, ServiceSettings]:
         ),
         "orchestrator": settings_of(
             "orchestrator",
+            state_folder=_inside(options.get("state_folder"), "orchestrator"),
             validation_interval=options.get("validation_interval"),
             error_threshold=threshold,
         ),
     }
+
+
+def _inside(folder: Path | str | None, name: str) -> Path | None:
+    return None if folder is None else Path(folder) / name
 
 
 def _reachable(host: str, port: int) -> str:

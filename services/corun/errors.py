@@ -235,14 +235,15 @@ class ExecutionConflict(CorunError):
 
 
 class PeerUnavailable(CorunError):
-    """A service that this one needs did not answer."""
+    """A service that this one needs did not answer. It may be starting: a second later it is worth another try."""
 
     reason = "PEER_UNAVAILABLE"
 
-    def __init__(self, service: str, target: str, detail: str) -> None:
+    def __init__(self, service: str, target: str, detail: str, *, retry_after_seconds: float = 1.0) -> None:
         super().__init__(
             f"the {service} at {target} does not answer ({detail}); is it running?",
             metadata={"service": service, "target": target},
+            retry_after_seconds=retry_after_seconds,
         )
 
 
@@ -311,6 +312,92 @@ class QueueDeadline(CorunError):
         super().__init__(
             f"the deadline passed after {waited_seconds:.2f} s in the queue for a connection; nothing was run"
         )
+
+
+class ExecutionNotFound(CorunError):
+    """No execution of this id is kept."""
+
+    reason = "EXECUTION_NOT_FOUND"
+
+    def __init__(self, execution_id: str) -> None:
+        super().__init__(
+            f"execution_id: there is no execution {execution_id!r}, or it is no longer kept; ListExecutions has those "
+            "that are",
+            field="execution_id",
+            metadata={"execution_id": execution_id},
+        )
+
+
+class TooManyExecutions(CorunError):
+    """A client, or all together, have as many executions under way as they may."""
+
+    reason = "TOO_MANY_EXECUTIONS"
+
+    def __init__(self, whose: str, limit: int, *, retry_after_seconds: float) -> None:
+        super().__init__(
+            f"{whose} have {limit} executions that have not ended, which is the most there may be; "
+            f"try again in {retry_after_seconds:.2g} s",
+            metadata={"limit": str(limit)},
+            retry_after_seconds=retry_after_seconds,
+        )
+
+
+class RequestConflict(CorunError):
+    """A request_id was used before, for something else."""
+
+    reason = "REQUEST_CONFLICT"
+
+    def __init__(self, request_id: str, execution_id: str) -> None:
+        super().__init__(
+            f"request_id: {request_id!r} was used for another request, which became {execution_id}; take another one",
+            field="request_id",
+            metadata={"request_id": request_id, "execution_id": execution_id},
+        )
+
+
+class ExecutionCancelled(CorunError):
+    """An execution was ended before its time. `cause` says by whom."""
+
+    reason = "EXECUTION_CANCELLED"
+
+    def __init__(self, execution_id: str, cause: str) -> None:
+        super().__init__(
+            f"execution {execution_id} was stopped: {cause}", metadata={"execution_id": execution_id, "cause": cause}
+        )
+
+
+class ExecutionDeadline(CorunError):
+    """The deadline of the call that started an execution passed."""
+
+    reason = "EXECUTION_DEADLINE"
+
+    def __init__(self, execution_id: str) -> None:
+        super().__init__(
+            f"execution {execution_id} was stopped: the deadline of the call that started it passed; give it more time",
+            metadata={"execution_id": execution_id},
+        )
+
+
+class ExecutionInterrupted(CorunError):
+    """The orchestrator ended while an execution ran."""
+
+    reason = "EXECUTION_INTERRUPTED"
+
+    def __init__(self, execution_id: str) -> None:
+        super().__init__(
+            f"execution {execution_id} was under way when the orchestrator ended; run it again, with another "
+            "request_id if it had one",
+            metadata={"execution_id": execution_id},
+        )
+
+
+class StoreFailed(CorunError):
+    """The orchestrator's own disk refused."""
+
+    reason = "STORE_FAILED"
+
+    def __init__(self, path: str, detail: str) -> None:
+        super().__init__(f"the orchestrator cannot write {path}: {detail}", metadata={"path": path})
 
 
 class InstallFailed(CorunError):

@@ -16,8 +16,10 @@ from corun.plumbing.logs import configure_logs
 NAMES = (
     "bench_predict",
     "bench_records",
+    "bench_refinement",
     "bench_pool",
     "bench_execution",
+    "bench_orchestrator",
     "bench_transport",
     "bench_lane",
     "bench_sharing",

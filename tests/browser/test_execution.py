@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 from typing import TYPE_CHECKING
 
 import psutil
@@ -103,24 +101,6 @@ async def test_webgpu_runs_and_says_that_its_adapter_is_software_where_it_is(
     assert measured.software_adapter == ("swiftshader" in measured.adapter or "llvmpipe" in measured.adapter)
 
 
-async def test_a_browser_killed_in_the_middle_costs_one_announced_retry_and_another_takes_its_place() -> None:
-    async with serve_pool(Settings(max_connections=1, core_count=2)) as pool:
-        killed = False
-        kinds = []
-        async for event in pool.ExecutePlan(request(sequential((IMAGE, 8)), iterations=20)):
-            kinds.append(event.WhichOneof("event"))
-            if kinds[-1] == "run_finished" and not killed:
-                killed = True
-                status = await pool.GetPoolStatus(messages.GetPoolStatusRequest())
-                os.kill(status.connections[0].process_id, signal.SIGKILL)
-        assert kinds.count("retried") == 1
-        assert kinds[-1] == "measured"
-        assert event.measured.retry_count == 1
-        status = await pool.GetPoolStatus(messages.GetPoolStatusRequest())
-        assert status.lost_count == 1
-        assert [connection.state for connection in status.connections] == ["ready"]
-
-
 async def test_cancelling_a_plan_frees_its_browser_for_the_next() -> None:
     async with serve_pool(Settings(max_connections=1, core_count=2)) as pool:
         call = pool.ExecutePlan(request(sequential((IMAGE, 16)), iterations=1000))
@@ -150,26 +130,3 @@ async def test_the_memory_of_a_plan_does_not_contain_that_of_the_plan_before_it(
         after = (await carry_out(pool, request(sequential((AUDIO, 1)))))[-1].measured.performance.memory_mb
     # The plan in between takes 300 MB and more.
     assert abs(after - alone) < 60
-
-
-@pytest.mark.parametrize("busy", [False, True], ids=["idle", "in the middle of a plan"])
-async def test_a_killed_browser_driver_costs_its_browsers_and_another_takes_its_place(busy: bool) -> None:
-    async with serve_pool(Settings(max_connections=1, core_count=2)) as pool:
-        await carry_out(pool, request(sequential((AUDIO, 1))))
-        kinds = []
-        if not busy:
-            kill_driver()
-        async for event in pool.ExecutePlan(request(sequential((IMAGE, 8)), iterations=10)):
-            kinds.append(event.WhichOneof("event"))
-            if busy and kinds.count("run_finished") == 2 and "retried" not in kinds and kinds[-1] == "run_finished":
-                kill_driver()
-        assert kinds[-1] == "measured"
-        assert kinds.count("retried") == int(busy)
-        status = await pool.GetPoolStatus(messages.GetPoolStatusRequest())
-        assert [connection.state for connection in status.connections] == ["ready"]
-
-
-def kill_driver() -> None:
-    for child in psutil.Process().children():
-        if "run-driver" in child.cmdline():
-            child.kill()

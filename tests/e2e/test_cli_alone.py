@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.command import corun
+from tests.e2e.command import Ended, corun
 from tests.e2e.tiny_models import isolated_environment
 
 
@@ -20,6 +20,22 @@ def environment(folder: Path) -> dict[str, str]:
     return isolated_environment(folder)
 
 
+@pytest.fixture(scope="module")
+def doctor(environment: dict[str, str], folder: Path) -> Ended:
+    """What `corun doctor` says, before anything else was asked."""
+    return corun("doctor", "--json", environment=environment, folder=folder)
+
+
+def test_the_doctor_finds_everything_that_a_run_needs_and_makes_no_database_by_looking(
+    doctor: Ended, environment: dict[str, str]
+) -> None:
+    assert not Path(environment["CORUN_VALIDATOR_DB_PATH"]).exists()
+    assert doctor.code == 0
+    assert doctor.document["ok"] is True
+    assert all(check["remedy"] for check in doctor.document["checks"] if not check["ok"])
+    assert any(engine["available"] for engine in doctor.document["capabilities"]["engines"])
+
+
 def test_a_run_without_target_starts_and_ends_its_own_services(environment: dict[str, str], folder: Path) -> None:
     database = folder / "named.duckdb"
     workload = ("--models", "tiny-text", "--platform", "cpu")
@@ -31,24 +47,12 @@ def test_a_run_without_target_starts_and_ends_its_own_services(environment: dict
     assert metrics.document["database_path"] == str(database)
 
 
-def test_the_doctor_finds_everything_that_a_run_needs(environment: dict[str, str], folder: Path) -> None:
-    ended = corun("doctor", "--json", environment=environment, folder=folder)
-    assert ended.code == 0
-    assert ended.document["ok"] is True
-    assert all(check["remedy"] for check in ended.document["checks"] if not check["ok"])
-    assert any(engine["available"] for engine in ended.document["capabilities"]["engines"])
-
-
-def test_the_doctor_does_not_make_a_database_by_looking(environment: dict[str, str], folder: Path) -> None:
-    corun("doctor", "--json", environment=environment, folder=folder)
-    assert not Path(environment["CORUN_VALIDATOR_DB_PATH"]).exists()
-
-
-def test_an_unavailable_platform_is_refused_with_what_there_is(environment: dict[str, str], folder: Path) -> None:
-    document = corun("doctor", "--json", environment=environment, folder=folder).document
+def test_an_unavailable_platform_is_refused_with_what_there_is(
+    doctor: Ended, environment: dict[str, str], folder: Path
+) -> None:
     supported = {
         platform["platform"]
-        for engine in document["capabilities"]["engines"]
+        for engine in doctor.document["capabilities"]["engines"]
         for platform in engine["platforms"]
         if platform["supported"]
     }

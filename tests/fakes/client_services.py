@@ -126,6 +126,19 @@ def compared() -> ComparisonEvent:
     )
 
 
+def summary(execution_id: str) -> orchestrator_pb2.ExecutionSummary:
+    """An execution of one model on wasm that was cancelled."""
+    return orchestrator_pb2.ExecutionSummary(
+        execution_id=execution_id,
+        kind=orchestrator_pb2.EXECUTION_KIND_EXECUTION,
+        state=orchestrator_pb2.EXECUTION_STATE_CANCELLED,
+        client_id="ada",
+        workload=core_pb2.Workload(models=[core_pb2.ModelConfig(model_name="bert-base-uncased", batch_size=4)]),
+        platform=core_pb2.PLATFORM_WASM,
+        last_sequence=7,
+    )
+
+
 @dataclass
 class ScriptedOrchestrator(OrchestratorServiceServicer):
     """Streams `events`, then raises `failure`, waits for ever with `hold`, or ends."""
@@ -144,6 +157,19 @@ class ScriptedOrchestrator(OrchestratorServiceServicer):
     async def CompareStrategies(self, request: Any, _context: Any) -> AsyncIterator[Any]:
         async for event in self._script(request):
             yield event
+
+    async def WatchExecution(self, request: Any, _context: Any) -> AsyncIterator[Any]:
+        self.requests.append(request)
+        for event in self.events[request.after_sequence :]:
+            yield orchestrator_pb2.WatchExecutionResponse(execution=event)
+
+    async def CancelExecution(self, request: Any, _context: Any) -> Any:
+        self.requests.append(request)
+        return orchestrator_pb2.CancelExecutionResponse(execution=summary(request.execution_id))
+
+    async def ListExecutions(self, request: Any, _context: Any) -> Any:
+        self.requests.append(request)
+        return orchestrator_pb2.ListExecutionsResponse(executions=[summary("e-2"), summary("e-1")])
 
     async def GetValidationMetrics(self, _request: Any, _context: Any) -> Any:
         metrics = validator_pb2.GetValidationMetricsResponse(validation_count=3, database_path="/through/orchestrator")

@@ -37,11 +37,13 @@ class Behaviour:
         run_seconds: What every run takes at least.
         answers: Lanes hang while it is not set.
         missing: Platforms that do not come up, by engine.
+        hanging: Platforms whose lanes come up and never answer.
     """
 
     run_seconds: float = 0.0
     answers: asyncio.Event = field(default_factory=asyncio.Event)
     missing: dict[str, set[str]] = field(default_factory=dict)
+    hanging: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.answers.set()
@@ -100,6 +102,8 @@ class FakeWorker:
 
     async def _answer(self, frame: Frame) -> None:
         await self._behaviour.answers.wait()
+        if self._platform in self._behaviour.hanging:
+            return
         try:
             header, tensors = await self._carry_out(frame.header, frame.tensors)
         except Exception as error:  # a runtime raises what it likes

@@ -65,7 +65,11 @@ class FakeResourcePool(ResourcePoolServiceServicer):
         outcomes: For each strategy, what its next plans measure or fail with (after `leased`); 100 ms,
             10 items per second and 20 MB when the script has run out.
         behaviour: "answer"; "hold": never go on after `leased`; "flood": send events without end; "stop":
-            end without a measurement.
+            end without a measurement; "wait": go on after `leased` when `released` is set.
+        plan_seconds: How long a plan takes after `leased`.
+        list_seconds: How long listing models takes.
+        max_connections: Most browsers at once, as it says.
+        lease_count: Plans that are being carried out; `most_leases` is the most that there were at once.
         engine: The engine that measurements name.
         retry_count: What measurements say of retries.
         refusals: Raised one after another by the next profiles and plans, before anything happens.
@@ -78,6 +82,11 @@ class FakeResourcePool(ResourcePoolServiceServicer):
     engines: list[pool_pb2.EngineCapability] = field(default_factory=fake_engines)
     outcomes: defaultdict[int, deque[Outcome]] = field(default_factory=lambda: defaultdict(deque))
     behaviour: str = "answer"
+    plan_seconds: float = 0.0
+    list_seconds: float = 0.0
+    max_connections: int = 1
+    lease_count: int = 0
+    most_leases: int = 0
     engine: str = ENGINE
     retry_count: int = 0
     refusals: deque[Exception] = field(default_factory=deque)
@@ -89,11 +98,13 @@ class FakeResourcePool(ResourcePoolServiceServicer):
     capability_requests: list[pool_pb2.GetCapabilitiesRequest] = field(default_factory=list)
     lease_started: asyncio.Event = field(default_factory=asyncio.Event)
     plan_cancelled: asyncio.Event = field(default_factory=asyncio.Event)
+    released: asyncio.Event = field(default_factory=asyncio.Event)
     tensors: FakeTensors = field(default_factory=FakeTensors)
 
     async def ListModels(self, request: pool_pb2.ListModelsRequest, _context: Context) -> pool_pb2.ListModelsResponse:
         """The fake models, by name."""
         self.list_requests.append(request)
+        await asyncio.sleep(self.list_seconds)
         if self.list_error is not None:
             raise self.list_error
         for index, name in enumerate(request.names):
@@ -107,7 +118,9 @@ class FakeResourcePool(ResourcePoolServiceServicer):
         """The fake engines, the preferred one first."""
         self.capability_requests.append(request)
         engines = sorted(self.engines, key=lambda each: each.engine != request.engine)
-        return pool_pb2.GetCapabilitiesResponse(engines=engines, core_count=CORE_COUNT, max_connections=1)
+        return pool_pb2.GetCapabilitiesResponse(
+            engines=engines, core_count=CORE_COUNT, max_connections=self.max_connections
+        )
 
     async def ProfileModel(
         self, request: pool_pb2.ProfileModelRequest, _context: Context
@@ -130,6 +143,8 @@ class FakeResourcePool(ResourcePoolServiceServicer):
         self.plan_requests.append(request)
         if self.refusals:
             raise self.refusals.popleft()
+        self.lease_count += 1
+        self.most_leases = max(self.most_leases, self.lease_count)
         context.add_done_callback(self._note_end)  # type: ignore[arg-type]  # the stub wants its own class
         sequence = 0
         async for event in self._events(request):
@@ -139,6 +154,7 @@ class FakeResourcePool(ResourcePoolServiceServicer):
             yield event
 
     def _note_end(self, _context: Context) -> None:
+        self.lease_count -= 1
         # These two never end by themselves.
         if self.behaviour in {"hold", "flood"}:
             self.plan_cancelled.set()
@@ -148,6 +164,9 @@ class FakeResourcePool(ResourcePoolServiceServicer):
         self.lease_started.set()
         if self.behaviour == "hold":
             await asyncio.Event().wait()
+        if self.behaviour == "wait":
+            await self.released.wait()
+        await asyncio.sleep(self.plan_seconds)
         while self.behaviour == "flood":
             yield pool_pb2.ExecutePlanResponse(run_started=pool_pb2.RunStarted())
         if self.behaviour == "stop":
@@ -160,6 +179,10 @@ class FakeResourcePool(ResourcePoolServiceServicer):
         yield pool_pb2.ExecutePlanResponse(model_loaded=pool_pb2.ModelLoaded(model_name=first))
         finished = pool_pb2.IterationFinished(latency_ms=outcome.latency_ms)
         yield pool_pb2.ExecutePlanResponse(iteration_finished=finished)
+        if request.return_outputs:
+            for member in request.inputs:
+                output = pool_pb2.MemberOutput(member=member.member, model_name=first, outputs=member.tensors)
+                yield pool_pb2.ExecutePlanResponse(output=output)
         yield pool_pb2.ExecutePlanResponse(measured=self._measurement(request, outcome))
 
     def _measurement(

@@ -16,7 +16,7 @@ Context = grpc.aio.ServicerContext[Any, Any]
 
 @dataclass(slots=True)
 class FakeValidator(UnaskedRecord):
-    """Acknowledges everything.
+    """Acknowledges everything, and takes an execution once.
 
     It raises `error` where one is set (on validations `validation_error`). A validation's errors are 0.2 of
     latency, 0.1 of throughput and 0.5 of memory.
@@ -35,8 +35,8 @@ class FakeValidator(UnaskedRecord):
     ) -> validator_pb2.RecordExecutionResponse:
         """Keeps the execution."""
         self._fail_if_told()
-        self.executions.append(request.execution)
-        return validator_pb2.RecordExecutionResponse(newly_recorded=True, execution_count=len(self.executions))
+        new = self._record(request.execution)
+        return validator_pb2.RecordExecutionResponse(newly_recorded=new, execution_count=len(self.executions))
 
     async def ValidatePrediction(
         self, request: validator_pb2.ValidatePredictionRequest, _context: Context
@@ -45,6 +45,7 @@ class FakeValidator(UnaskedRecord):
         self._fail_if_told()
         if self.validation_error is not None:
             raise self.validation_error
+        self._record(request.execution)
         self.validations.append(request)
         return validator_pb2.ValidatePredictionResponse(
             errors=validator_pb2.ErrorRates(latency=0.2, throughput=0.1, memory=0.5),
@@ -99,6 +100,12 @@ class FakeValidator(UnaskedRecord):
         """An empty picture."""
         self._fail_if_told()
         return validator_pb2.VisualizeValidationMetricsResponse(media_type="image/png")
+
+    def _record(self, execution: validator_pb2.ExecutionRecord) -> bool:
+        new = execution.execution_id not in {each.execution_id for each in self.executions}
+        if new:
+            self.executions.append(execution)
+        return new
 
     def _fail_if_told(self) -> None:
         if self.error is not None:

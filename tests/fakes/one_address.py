@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from corun.orchestrator.build import build
 from corun.orchestrator.config import Settings
@@ -33,7 +35,21 @@ async def one_address() -> AsyncIterator[OneAddress]:
     predictor, pool, validator = FakePredictor(), FakeResourcePool(), FakeValidator()
     server = Server(host="127.0.0.1", port=0, grace_seconds=0)
     target = f"127.0.0.1:{server.port}"
-    settings = Settings(predictor_target=target, resource_pool_target=target, validator_target=target)
+    with TemporaryDirectory() as folder:
+        settings = Settings(
+            predictor_target=target,
+            resource_pool_target=target,
+            validator_target=target,
+            state_folder=Path(folder),
+        )
+        async with _serving(server, settings, predictor, pool, validator):
+            yield OneAddress(predictor, pool, validator, target)
+
+
+@asynccontextmanager
+async def _serving(
+    server: Server, settings: Settings, predictor: FakePredictor, pool: FakeResourcePool, validator: FakeValidator
+) -> AsyncIterator[None]:
     async with build(settings) as orchestrator:
         services = [
             Service("corun.v1.PredictorService", predictor, add_PredictorServiceServicer_to_server),
@@ -42,4 +58,4 @@ async def one_address() -> AsyncIterator[OneAddress]:
             orchestrator,
         ]
         async with server.serving(services):
-            yield OneAddress(predictor, pool, validator, target)
+            yield

@@ -66,9 +66,9 @@ async def test_training_teaches_and_testing_does_not() -> None:
             "fake-text",
             "fake-vision",
         ]
-        # Each profile is learnt, and of the training what ran alone: all of the sequential execution, and of the
-        # batched one where a group has one member only.
-        assert 3 + 1 <= len(services.predictor.observe_requests) <= 3 + 2
+        learnt = services.predictor.observe_requests
+        assert len(learnt) == len(services.pool.profile_requests) + len(training)
+        assert sum(len(request.executions) for request in learnt) == len(training)
 
 
 async def test_every_round_of_a_block_measures_every_strategy_in_rotated_order() -> None:

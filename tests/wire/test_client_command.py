@@ -105,7 +105,7 @@ async def test_a_comparison_prints_every_strategy_and_the_verdict() -> None:
         code, out, err = await corun("compare", *RUN[1:], "--target", target, "--rounds", "2")
     assert (code, err) == (0, "")
     assert "best for latency on wasm: parallel" in out
-    assert "recommended was sequential: right (sequential within noise of the best)" in out
+    assert "recommended was sequential: right (sequential cannot be told from the best)" in out
     assert "+12.5 %" in out
     (failed,) = [line for line in out.splitlines() if "failed" in line]
     assert "batched" in failed

@@ -25,7 +25,8 @@ def request(
     *,
     strategies: Sequence[core_pb2.Strategy.ValueType] = (),
     goal: core_pb2.OptimizationGoal.ValueType = core_pb2.OPTIMIZATION_GOAL_UNSPECIFIED,
-    rounds: int | None = None,
+    rounds: int | None = 3,
+    max_rounds: int | None = None,
     iterations: int | None = None,
 ) -> orchestrator_pb2.CompareStrategiesRequest:
     return orchestrator_pb2.CompareStrategiesRequest(
@@ -34,6 +35,7 @@ def request(
         goal=goal,
         strategies=strategies,
         rounds=rounds,
+        max_rounds=max_rounds,
     )
 
 
@@ -104,7 +106,7 @@ async def test_medians_noise_ties_and_gain_are_those_computed_by_hand() -> None:
     assert by_strategy[PARALLEL].noise == pytest.approx(1.4826 * 2 / 102)
     assert by_strategy[SEQUENTIAL].noise == pytest.approx(1.4826 * 1 / 100)
     assert by_strategy[BATCHED].noise == pytest.approx(1.4826 * 10 / 140)
-    # Parallel is 2 % behind, within its own noise of 2.9 %; batched is 40 % behind, beyond its 10.6 %.
+    # Round by round parallel is 0, 3 and 3 % behind, which chance would do; batched is 26, 39 and 34 %.
     assert (result.best, list(result.tied)) == (SEQUENTIAL, [PARALLEL, SEQUENTIAL])
     assert (result.recommended, result.recommendation_correct) == (PARALLEL, True)
     # The mean of 102, 100 and 140 is 114; 102 is 12 less.
@@ -112,6 +114,14 @@ async def test_medians_noise_ties_and_gain_are_those_computed_by_hand() -> None:
     assert [each.latency_ms for each in by_strategy[PARALLEL].rounds] == [100.0, 104.0, 102.0]
     assert (by_strategy[PARALLEL].engine, by_strategy[PARALLEL].adapter) == ("fake-engine", "fake-adapter")
     assert by_strategy[PARALLEL].predicted.latency_ms.value == 80.0
+    assert not by_strategy[SEQUENTIAL].HasField("behind")
+    behind = by_strategy[BATCHED].behind
+    # 30/115, 49/125.5 and 41/119.5, and Student's t with two degrees of freedom.
+    assert behind.round_count == 3
+    assert [behind.mean, behind.low, behind.high] == pytest.approx([0.3315, 0.1686, 0.4944], abs=1e-3)
+    assert behind.p_value == pytest.approx(0.0130, abs=1e-3)
+    assert by_strategy[PARALLEL].behind.p_value > 0.05
+    assert (result.round_count, result.rounds_reason) == (3, "3 were asked for")
     assert result.recorded
     assert not result.warnings
 
@@ -270,4 +280,38 @@ async def test_a_comparison_completes_without_a_validator_and_asks_it_once() -> 
         events = await run(stack, request())
     result = events[-1].completed
     assert not result.recorded
-    assert [each.split(":")[0] for each in result.warnings] == ["not recorded"]
+    assert (result.record_queued, list(result.degraded)) == (True, ["validator"])
+    assert [each.split(":")[0] for each in result.warnings] == [
+        "not validated yet, kept for when the validator takes it",
+        "comparison not recorded yet, kept for when the validator takes it",
+    ]
+
+
+async def test_without_a_number_of_rounds_it_stops_when_the_order_is_clear() -> None:
+    async with orchestrator_stack() as stack:
+        for strategy, latency in {PARALLEL: 100.0, SEQUENTIAL: 150.0, BATCHED: 200.0}.items():
+            stack.pool.outcomes[strategy].extend(figures(latency + wobble) for wobble in [0, 1, -1, 0, 1, -1, 0, 1])
+        events = await run(stack, request(rounds=None))
+    result = events[-1].completed
+    assert (result.round_count, result.rounds_reason) == (3, "after 3 the order is clear")
+    assert list(result.tied) == [PARALLEL]
+
+
+async def test_without_a_number_of_rounds_it_goes_on_while_the_order_is_not_clear() -> None:
+    async with orchestrator_stack() as stack:
+        for strategy, latencies in {PARALLEL: [100.0, 130.0] * 6, SEQUENTIAL: [125.0, 105.0] * 6}.items():
+            stack.pool.outcomes[strategy].extend(map(figures, latencies))
+        events = await run(stack, request(rounds=None, max_rounds=6, strategies=[PARALLEL, SEQUENTIAL]))
+    result = events[-1].completed
+    assert (result.round_count, result.rounds_reason) == (6, "6 are the most there may be")
+    assert list(result.tied) == [PARALLEL, SEQUENTIAL]
+    assert events[0].accepted.planned_run_count == 14  # 2 strategies x (1 warm-up + 6 rounds)
+
+
+async def test_equal_strategies_are_a_clear_order_too() -> None:
+    async with orchestrator_stack() as stack:
+        events = await run(stack, request(rounds=None))  # the fake measures 100 ms of all
+    result = events[-1].completed
+    assert result.rounds_reason == f"after {result.round_count} the order is clear"
+    assert result.round_count < 6
+    assert list(result.tied) == [PARALLEL, SEQUENTIAL, BATCHED]

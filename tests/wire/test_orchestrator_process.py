@@ -6,19 +6,20 @@ import asyncio
 import os
 import signal
 import sys
+from pathlib import Path
 
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from corun.plumbing.channel import open_channel
 
 
-async def test_the_process_says_where_it_listens_is_healthy_and_ends_on_sigterm() -> None:
+async def test_the_process_says_where_it_listens_is_healthy_and_ends_on_sigterm(tmp_path: Path) -> None:
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
         "corun.orchestrator",
         stdout=asyncio.subprocess.PIPE,
-        env=os.environ | {"CORUN_ORCHESTRATOR_PORT": "0"},
+        env=os.environ | {"CORUN_ORCHESTRATOR_PORT": "0", "CORUN_ORCHESTRATOR_STATE_FOLDER": str(tmp_path)},
     )
     try:
         assert process.stdout is not None

@@ -8,6 +8,9 @@ from corun.errors import DatabaseFailed
 from corun.v1 import core_pb2
 from corun.v1 import orchestrator_service_pb2 as orchestrator_pb2
 from tests.fakes.orchestrator_stack import OrchestratorStack, dead_target, orchestrator_stack, workload
+from tests.fakes.until import until
+
+NOT_YET = "not recorded yet, kept for when the validator takes it: "
 
 
 async def run(
@@ -85,9 +88,9 @@ async def test_an_execution_completes_without_a_validator_and_says_that_it_is_no
         events = await run(stack)
     result = events[-1].completed
     assert events[-1].WhichOneof("event") == "completed"
-    assert not result.recorded
+    assert (result.recorded, result.record_queued, list(result.degraded)) == (False, True, ["validator"])
     assert len(result.warnings) == 1
-    assert result.warnings[0].startswith("not recorded: the validator at 127.0.0.1:")
+    assert result.warnings[0].startswith(f"{NOT_YET}the validator at 127.0.0.1:")
 
 
 async def test_a_validator_that_cannot_write_is_a_warning_with_its_own_words() -> None:
@@ -96,14 +99,15 @@ async def test_a_validator_that_cannot_write_is_a_warning_with_its_own_words() -
         events = await run(stack)
     result = events[-1].completed
     assert not result.recorded
-    assert list(result.warnings) == ["not recorded: the database /fake.duckdb failed: disk full"]
+    assert list(result.warnings) == [f"{NOT_YET}the database /fake.duckdb failed: disk full"]
 
 
-async def test_a_failed_validation_leaves_the_execution_recorded() -> None:
+async def test_a_validation_that_fails_now_is_made_later() -> None:
     async with orchestrator_stack(validation_interval=1) as stack:
         stack.validator.validation_error = DatabaseFailed("/fake.duckdb", "disk full")
-        events = await run(stack)
-    result = events[-1].completed
-    assert result.recorded
-    assert not result.HasField("errors")
-    assert list(result.warnings) == ["not validated: the database /fake.duckdb failed: disk full"]
+        result = (await run(stack))[-1].completed
+        stack.validator.validation_error = None
+        await until(lambda: stack.validator.validations)
+        assert [each.execution_id for each in stack.validator.executions] == [result.execution_id]
+    assert (result.recorded, result.record_queued, result.HasField("errors")) == (False, True, False)
+    assert list(result.warnings) == [f"{NOT_YET}the database /fake.duckdb failed: disk full"]

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from corun.plumbing.status import RemoteError
+from corun.resource_pool import capabilities
 from corun.resource_pool.conversion import from_array, to_arrays
 from corun.v1 import core_pb2
 from corun.v1 import resource_pool_service_pb2 as messages
@@ -31,6 +32,29 @@ async def test_capabilities_tell_of_every_engine_and_why_one_is_not_there(tmp_pa
     webnn = {each.platform: each for each in found["chromium"].platforms}[core_pb2.PLATFORM_WEBNN]
     assert not webnn.supported
     assert "no webnn" in webnn.detail
+
+
+async def test_a_platform_that_hangs_takes_no_other_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(capabilities, "_PROBE_SECONDS", 0.5)
+    write_models(tmp_path)
+    starter = FakeStarter()
+    starter.behaviour.hanging = {"webgpu"}
+    request = messages.InferRequest(
+        model_name="text",
+        platform=core_pb2.PLATFORM_WASM,
+        tensors=[from_array("x", np.ones((2, 8), np.float32))],
+        engine="firefox",
+    )
+    async with pool_stack(starter, tmp_path, max_connections=1) as pool:
+        response = await pool.Infer(request, timeout=20)
+        found = (await pool.GetCapabilities(messages.GetCapabilitiesRequest(engine="firefox"))).engines
+    assert (response.engine, response.HasField("fallback")) == ("firefox", False)
+    firefox = next(each for each in found if each.engine == "firefox")
+    webgpu = next(each for each in firefox.platforms if each.platform == core_pb2.PLATFORM_WEBGPU)
+    assert (firefox.available, webgpu.supported) == (True, False)
+    assert "did not finish within 0.5 s" in webgpu.detail
+    # What hung was not used again.
+    assert len([each for each in starter.made if each.engine.name == "firefox"]) >= 3
 
 
 async def test_a_preferred_engine_that_is_not_installed_falls_back_and_says_so(tmp_path: Path) -> None:

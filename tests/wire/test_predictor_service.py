@@ -101,7 +101,7 @@ async def test_observing_changes_the_prediction_and_the_version(tmp_path: Path) 
     assert answer.learned_count == 3
     assert answer.predictor_version == after.predictor_version != before.predictor_version
     figure = after.predictions[0].latency_ms
-    assert figure.value == pytest.approx(481)  # the median and 1 ms of dispatch
+    assert figure.value == pytest.approx(481, rel=1e-4)  # the middle and 1 ms of dispatch
     assert figure.high / figure.low < 1.5
     assert not after.suggested_profiles
 

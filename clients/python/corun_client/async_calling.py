@@ -64,9 +64,31 @@ class AsyncCaller:
     async def follow(
         self, call: calls.StreamedCall[_Event, _Report], on_event: Callable[[_Event], None] | None
     ) -> _Report:
-        """The report of a call whose answer is a stream of events, telling `on_event` what happens."""
+        """The report of a call whose answer is a stream of events, telling `on_event` what happens.
+
+        An orchestrator that has enough to do is come back to, as a full pool is.
+        """
+        ends_at, attempt = time.monotonic() + call.seconds, 0
+        while True:
+            attempt += 1
+            try:
+                return await self._followed(call, on_event, ends_at - time.monotonic())
+            except CorunError as error:
+                remaining = ends_at - time.monotonic()
+                refused = self.retry_when_full and error.reason == "TOO_MANY_EXECUTIONS"
+                pause = pause_before_retry(error, attempt, remaining, random.random()) if refused else None
+                if pause is None:
+                    raise
+                await asyncio.sleep(pause)
+
+    async def _followed(
+        self,
+        call: calls.StreamedCall[_Event, _Report],
+        on_event: Callable[[_Event], None] | None,
+        seconds: float,
+    ) -> _Report:
         self._refuse_when_closed()
-        stream = getattr(self._stubs[calls.ORCHESTRATOR], call.method)(call.request, timeout=call.seconds)
+        stream = getattr(self._stubs[calls.ORCHESTRATOR], call.method)(call.request, timeout=seconds)
         started = False
         try:
             async for event in stream:

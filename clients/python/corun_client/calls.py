@@ -7,12 +7,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, Unpack
 
 from corun.v1 import orchestrator_service_pb2 as orchestrator_pb2
 from corun_client import deadlines
 from corun_client.conversion import requests
 from corun_client.conversion.execution import comparison_report, execution_report
+from corun_client.conversion.executions import (
+    ExecutionEntry,
+    MemberOutputReport,
+    execution_entries,
+    execution_entry,
+    member_output,
+)
+from corun_client.conversion.numbers import whole_number
+from corun_client.conversion.options import (
+    CompareOptions,
+    ExecuteOptions,
+    set_compare_options,
+    set_execute_options,
+)
 from corun_client.conversion.reports import ComparisonReport, ExecutionReport
 from corun_client.failures import from_event
 
@@ -73,6 +87,7 @@ def execute(
     validation: orchestrator_pb2.ValidationPolicy | None,
     browser_preferences: Mapping[str, str] | None,
     timeout_seconds: float | None,
+    **options: Unpack[ExecuteOptions],
 ) -> StreamedCall[ExecutionEvent, ExecutionReport]:
     """Runs models together."""
     request = requests.execute_request(
@@ -83,11 +98,20 @@ def execute(
         validation=validation,
         browser_preferences=browser_preferences,
     )
+    set_execute_options(request, options)
+    outputs: list[MemberOutputReport] = []
 
     def outcome(event: ExecutionEvent) -> ExecutionReport | None:
         if event.HasField("failed"):
             raise from_event(event.failed)
-        return execution_report(request, event.completed) if event.HasField("completed") else None
+        if event.HasField("pool_event") and event.pool_event.HasField("output"):
+            outputs.append(member_output(event.pool_event.output))
+        if not event.HasField("completed"):
+            return None
+        report = execution_report(request, event.completed)
+        if request.return_outputs:
+            report["outputs"] = outputs
+        return report
 
     seconds = deadlines.deadline(timeout_seconds, deadlines.EXECUTE)
     return StreamedCall("ExecuteWithStrategy", request, seconds, outcome)
@@ -103,6 +127,7 @@ def compare(
     rounds: int | None,
     browser_preferences: Mapping[str, str] | None,
     timeout_seconds: float | None,
+    **options: Unpack[CompareOptions],
 ) -> StreamedCall[ComparisonEvent, ComparisonReport]:
     """Runs models under several strategies."""
     request = requests.compare_request(
@@ -113,6 +138,7 @@ def compare(
         rounds=rounds,
         browser_preferences=browser_preferences,
     )
+    set_compare_options(request, options)
 
     def outcome(event: ComparisonEvent) -> ComparisonReport | None:
         if event.HasField("failed"):
@@ -121,3 +147,31 @@ def compare(
 
     seconds = deadlines.deadline(timeout_seconds, deadlines.COMPARE)
     return StreamedCall("CompareStrategies", request, seconds, outcome)
+
+
+def watch_execution(
+    execution_id: str, *, after_sequence: int, timeout_seconds: float | None
+) -> Call[ExecutionEvent | ComparisonEvent]:
+    """Events of an execution or comparison that somebody has started; the answer is a stream."""
+    request = orchestrator_pb2.WatchExecutionRequest(
+        execution_id=execution_id, after_sequence=whole_number(after_sequence, parameter="after_sequence")
+    )
+
+    def read(response: orchestrator_pb2.WatchExecutionResponse) -> ExecutionEvent | ComparisonEvent:
+        return response.execution if response.HasField("execution") else response.comparison
+
+    return Call(ORCHESTRATOR, "WatchExecution", request, deadlines.deadline(timeout_seconds, deadlines.WATCH), read)
+
+
+def cancel_execution(execution_id: str, timeout_seconds: float | None) -> Call[ExecutionEntry]:
+    """Ends an execution or comparison."""
+    request = orchestrator_pb2.CancelExecutionRequest(execution_id=execution_id)
+    seconds = deadlines.deadline(timeout_seconds, deadlines.QUICK)
+    return Call(ORCHESTRATOR, "CancelExecution", request, seconds, lambda answer: execution_entry(answer.execution))
+
+
+def executions(limit: int, timeout_seconds: float | None) -> Call[list[ExecutionEntry]]:
+    """The newest executions and comparisons that are kept."""
+    request = orchestrator_pb2.ListExecutionsRequest(page_size=whole_number(limit, parameter="limit"))
+    seconds = deadlines.deadline(timeout_seconds, deadlines.QUICK)
+    return Call(ORCHESTRATOR, "ListExecutions", request, seconds, lambda answer: execution_entries(answer.executions))

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from typing import Unpack
 
 from corun_client import calls
+from corun_client.conversion.executions import ExecutionEntry
+from corun_client.conversion.options import CompareOptions, ExecuteOptions
 from corun_client.conversion.reports import ComparisonReport, ExecutionReport
 from corun_client.conversion.requests import ModelConfig, validation_policy
 from corun_client.record_client import RecordClient
@@ -32,6 +35,7 @@ class Client(ValidatorClient, RecordClient):
         browser_preferences: Mapping[str, str] | None = None,
         on_event: Callable[[calls.ExecutionEvent], None] | None = None,
         timeout_seconds: float | None = None,
+        **options: Unpack[ExecuteOptions],
     ) -> ExecutionReport:
         """Runs models together and reports what was predicted and what was measured.
 
@@ -48,7 +52,8 @@ class Client(ValidatorClient, RecordClient):
                 vision, audio, multimodal, to chromium, chromium-shell, firefox, chrome, msedge or edge. Where it
                 cannot serve another does, and `fallbacks` of the report says so.
             on_event: Called with every event of the stream as it comes.
-            timeout_seconds: Deadline; an hour by default.
+            timeout_seconds: Deadline, of the work too; an hour by default.
+            **options: See `ExecuteOptions`.
         """
         call = calls.execute(
             models=models,
@@ -61,6 +66,7 @@ class Client(ValidatorClient, RecordClient):
             ),
             browser_preferences=browser_preferences,
             timeout_seconds=timeout_seconds,
+            **options,
         )
         return self.follow(call, on_event)
 
@@ -76,8 +82,12 @@ class Client(ValidatorClient, RecordClient):
         browser_preferences: Mapping[str, str] | None = None,
         on_event: Callable[[calls.ComparisonEvent], None] | None = None,
         timeout_seconds: float | None = None,
+        **options: Unpack[CompareOptions],
     ) -> ComparisonReport:
-        """Runs models under several strategies (all three by default) in interleaved rounds (3 by default)."""
+        """Runs models under several strategies (all three by default) in interleaved rounds.
+
+        Without `rounds` there are at least 3, and more until the order is clear or `max_rounds` are done.
+        """
         call = calls.compare(
             models=models,
             platform=platform,
@@ -87,8 +97,24 @@ class Client(ValidatorClient, RecordClient):
             rounds=rounds,
             browser_preferences=browser_preferences,
             timeout_seconds=timeout_seconds,
+            **options,
         )
         return self.follow(call, on_event)
+
+    def watch_execution(
+        self, execution_id: str, *, after_sequence: int = 0, timeout_seconds: float | None = None
+    ) -> Generator[calls.ExecutionEvent | calls.ComparisonEvent, None, None]:
+        """Events of an execution or comparison, from any connection: those after a sequence, and those to come."""
+        call = calls.watch_execution(execution_id, after_sequence=after_sequence, timeout_seconds=timeout_seconds)
+        return self.watch(call)
+
+    def cancel_execution(self, execution_id: str, *, timeout_seconds: float | None = None) -> ExecutionEntry:
+        """Ends an execution or comparison, and says how it ended. One that has ended is left as it is."""
+        return self.answer(calls.cancel_execution(execution_id, timeout_seconds))
+
+    def executions(self, *, limit: int = 100, timeout_seconds: float | None = None) -> list[ExecutionEntry]:
+        """The newest executions and comparisons that are kept, at most 1000."""
+        return self.answer(calls.executions(limit, timeout_seconds))
 
 
 def connect(target: str, *, retry_when_full: bool = True) -> Client:

@@ -41,9 +41,10 @@ def from_rpc(
 def pause_before_retry(error: CorunError, attempt: int, remaining_seconds: float, spread: float) -> float | None:
     """Seconds to wait before a call is made again; None where it is not to be.
 
-    Only a full pool is come back to: it has run nothing, and says when to try again.
+    Only a full pool, and an orchestrator with enough to do, are come back to: they have run nothing, and say when to
+    try again.
     """
-    if error.reason != "POOL_FULL":
+    if error.reason not in {"POOL_FULL", "TOO_MANY_EXECUTIONS"}:
         return None
     return pause_seconds(error.retry_after_seconds, attempt=attempt, remaining_seconds=remaining_seconds, spread=spread)
 

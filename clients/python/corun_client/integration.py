@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Self, TypeVar, Unpack
 
 import structlog
 
@@ -16,6 +16,7 @@ from corun_client import calls
 from corun_client.client import Client, connect
 from corun_client.conversion.names import goal_of, platform_of, strategy_of
 from corun_client.conversion.numbers import error_threshold_of, whole_number
+from corun_client.conversion.options import CompareOptions, ExecuteOptions
 from corun_client.conversion.preferences import browser_preferences_of
 from corun_client.conversion.reports import ComparisonReport, ExecutionReport, MetricsReport
 from corun_client.conversion.requests import ModelConfig
@@ -139,6 +140,7 @@ class MultiModelResourcePoolIntegration:
         iterations: int = 1,
         on_event: Callable[[calls.ExecutionEvent], None] | None = None,
         timeout_seconds: float | None = None,
+        **options: Unpack[ExecuteOptions],
     ) -> ExecutionReport:
         """Runs the models together; see `Client.execute`. Strategy None takes the best by prediction."""
         platform_of(hardware_platform, parameter="hardware_platform")
@@ -156,6 +158,7 @@ class MultiModelResourcePoolIntegration:
             browser_preferences=self.browser_preferences,
             on_event=on_event,
             timeout_seconds=timeout_seconds,
+            **options,
         )
 
     def compare_strategies(
@@ -169,6 +172,7 @@ class MultiModelResourcePoolIntegration:
         iterations: int = 1,
         on_event: Callable[[calls.ComparisonEvent], None] | None = None,
         timeout_seconds: float | None = None,
+        **options: Unpack[CompareOptions],
     ) -> ComparisonReport:
         """Runs the models under every strategy, in interleaved rounds, and says which was best."""
         platform_of(hardware_platform, parameter="hardware_platform")
@@ -183,6 +187,7 @@ class MultiModelResourcePoolIntegration:
             browser_preferences=self.browser_preferences,
             on_event=on_event,
             timeout_seconds=timeout_seconds,
+            **options,
         )
 
     def get_validation_metrics(self) -> MetricsReport:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from contextlib import aclosing
 from dataclasses import dataclass
 from statistics import median
 
@@ -62,10 +61,7 @@ async def benchmark(site: Site, design: Design, *, repeats: int) -> Outcome:
 async def _profile(site: Site, name: str) -> float:
     """Profiles a model as an execution would that finds it new; gives its memory alone, megabytes."""
     site.listener.begin(f"profiling {name}", duration.PROFILE_SECONDS)
-    forecast = site.forecast(((name, _PROFILED_BATCH),) * _PROFILED_COPIES)
-    async with aclosing(forecast.profiling()) as profiling:
-        async for _ in profiling:
-            pass
+    await site.forecast(((name, _PROFILED_BATCH),) * _PROFILED_COPIES).ask_informed()
     alone = site.forecast(((name, _PROFILED_BATCH),))
     await alone.ask()
     return predicted_figures(alone.prediction_of(Strategy.SEQUENTIAL)).memory_mb

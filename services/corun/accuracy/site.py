@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -15,7 +14,7 @@ from corun.orchestrator.converters import figures_of
 from corun.orchestrator.core.terms import Goal
 from corun.orchestrator.forecast import Forecast
 from corun.orchestrator.peers import Peers
-from corun.orchestrator.plan_run import PlanRun
+from corun.orchestrator.plan_run import carry_out
 from corun.orchestrator.preparation import Preparation, prepare
 from corun.plumbing.names import platform_name
 from corun.v1 import core_pb2
@@ -82,11 +81,7 @@ class Site:
             warmup_iterations=1,
             browser_preferences=self.preferences,
         )
-        run = PlanRun(self.peers, request)
-        async with aclosing(run.events()) as events:
-            async for _ in events:
-                pass
-        measurement = run.measurement
+        measurement = await carry_out(self.peers, request, lambda _event: None)
         return Measured(figures_of(measurement.performance), tuple(each.run_time_ms for each in measurement.runs))
 
 

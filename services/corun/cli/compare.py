@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from corun_client.conversion.reports import ComparisonReport
 
 _STRATEGY_COUNT = 3
+_FEWEST_ROUNDS = 3
 
 
 def compare(
@@ -22,7 +23,12 @@ def compare(
     platform: options.Platform,
     goal: options.Goal = "latency",
     iterations: options.Iterations = 1,
-    rounds: Annotated[int, typer.Option("--rounds", help="Rounds; each runs every strategy once.")] = 3,
+    rounds: Annotated[
+        int | None,
+        typer.Option(
+            "--rounds", help="Rounds; each runs every strategy once. Default: until the order is clear, 3 to 10."
+        ),
+    ] = None,
     browsers: options.Browsers = None,
     target: options.Target = None,
     db_path: options.DbPath = None,
@@ -49,7 +55,7 @@ def compare(
     )
 
     async def work() -> ComparisonReport:
-        with Progress(rounds=rounds * _STRATEGY_COUNT) as progress:
+        with Progress(rounds=(rounds or _FEWEST_ROUNDS) * _STRATEGY_COUNT) as progress:
             async with session.session(
                 target, db_path=db_path, models_folder=models_folder, state_folder=state_folder
             ) as client:

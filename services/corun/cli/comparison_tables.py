@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from corun.cli.browser_tables import fallback_lines, lanes_table, places
-from corun.cli.execution_tables import models_table, warning_lines
+from corun.cli.execution_tables import models_table, record_words, warning_lines
 from corun_client.conversion.fallbacks import FallbackReport
 from corun_client.conversion.reports import ComparisonReport, StrategyReport
 
@@ -20,19 +20,21 @@ def comparison_tables(report: ComparisonReport) -> Iterator[RenderableType]:
     yield Text(f"{subject}: {report['best_strategy']}", style="bold")
     verdict = "right" if report["recommendation_accuracy"] == 1.0 else "wrong"
     tied = [each for each in report["tied_strategies"] if each != report["best_strategy"]]
-    yield f"recommended was {report['recommended_strategy']}: {verdict}" + (
-        f" ({', '.join(tied)} within noise of the best)" if tied else ""
-    )
-    gain = report["optimization_impact"]["improvement_percent"]
-    yield f"the recommended strategy is {gain:+.1f} % against the mean of all"
+    told = f" ({', '.join(tied)} cannot be told from the best)" if tied else ""
+    if report["recommended_strategy"]:
+        yield f"recommended was {report['recommended_strategy']}: {verdict}{told}"
+        gain = report["optimization_impact"]["improvement_percent"]
+        yield f"the recommended strategy is {gain:+.1f} % against the mean of all"
+    else:
+        yield f"nothing was recommended: the predictor does not answer{told}"
     yield _strategies(report)
     for name, strategy in report["strategy_results"].items():
         if len(places(strategy.get("lanes", []))) > 1:
             yield Text(name, style="bold")
             yield from lanes_table(strategy["lanes"])
     yield models_table(report["models"])
-    recorded = "on record" if report["recorded"] else "NOT on record"
-    yield f"comparison {report['comparison_id']}: {recorded}"
+    recorded = record_words(recorded=report["recorded"], queued=report["record_queued"])
+    yield f"comparison {report['comparison_id']}: {recorded}; rounds: {report['rounds_reason']}"
     yield from fallback_lines(_fallbacks(report))
     yield from warning_lines(report["warnings"], report["models"])
 

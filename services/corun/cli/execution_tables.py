@@ -26,12 +26,20 @@ def execution_tables(report: ExecutionReport) -> Iterator[RenderableType]:
         f"warming up {report['warmup_time_ms']:.0f} ms: not part of the figures above"
     )
     validated = "validated" if report["validated"] else "not validated this time"
-    recorded = "on record" if report["recorded"] else "NOT on record"
-    yield f"execution {report['execution_id']}: {recorded}, {validated}, predictor {report['predictor_version']}"
+    recorded = record_words(recorded=report["recorded"], queued=report["record_queued"])
+    version = report["predictor_version"] or "does not answer"
+    yield f"execution {report['execution_id']}: {recorded}, {validated}, predictor {version}"
     if report["retry_count"]:
         yield Text(f"a browser was lost; the plan started over {report['retry_count']} time(s)", style="yellow")
     yield from fallback_lines(report["fallbacks"])
     yield from warning_lines(report["warnings"], report["models"])
+
+
+def record_words(*, recorded: bool, queued: bool) -> str:
+    """Whether something is on the validator's record."""
+    if recorded:
+        return "on record"
+    return "not on record yet, kept for the validator" if queued else "NOT on record"
 
 
 def models_table(models: Sequence[ModelRun]) -> Table:
@@ -65,6 +73,9 @@ def _figures(report: ExecutionReport) -> Table:
         ("memory (MB)", "memory", report["predicted_memory"], report["actual_memory"]),
     )
     for label, figure, predicted, measured in rows:
+        if predicted is None:
+            table.add_row(label, "-", "-", f"{measured:.2f}", "-")
+            continue
         low, high = report["intervals"][figure]
         error = f"{abs(predicted - measured) / measured:.1%}" if measured else "-"
         table.add_row(label, f"{predicted:.2f}", f"{low:.2f} to {high:.2f}", f"{measured:.2f}", error)

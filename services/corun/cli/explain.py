@@ -61,8 +61,6 @@ def explain(
 
 
 async def _explained(target: str, request: ExecuteWithStrategyRequest, *, profile: bool) -> Explanation:
-    from contextlib import aclosing
-
     from corun.cli.explanation import explanation
     from corun.deployment import peers_at
     from corun.orchestrator.config import Settings
@@ -80,9 +78,7 @@ async def _explained(target: str, request: ExecuteWithStrategyRequest, *, profil
         batching_size = Settings().batching_size
         forecast = Forecast(peers, preparation, goal=goal_of(request.goal), batching_size=batching_size)
         if profile:
-            async with aclosing(forecast.profiling()) as profiling:
-                async for _ in profiling:
-                    pass
+            await forecast.ask_informed()
         else:
             await forecast.ask()
     return explanation(request, preparation.environment, forecast.recommendation)

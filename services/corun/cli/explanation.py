@@ -38,7 +38,11 @@ class RunReport(TypedDict):
 
 
 class StrategyExplanation(TypedDict):
-    """What one strategy is expected to cost, and the parts: milliseconds, items per second, megabytes."""
+    """What one strategy is expected to cost, and the parts: milliseconds, items per second, megabytes.
+
+    Latency and memory are the sums of their parts times their correction factors. `loading_ms` comes before the first
+    run where no lane holds the models; `shared_mb` is already off `lanes_mb`.
+    """
 
     latency: EstimateReport
     throughput: EstimateReport
@@ -49,6 +53,10 @@ class StrategyExplanation(TypedDict):
     weights_mb: float
     scratch_mb: float
     lanes_mb: float
+    shared_mb: float
+    correction_factor: float
+    memory_correction_factor: float
+    loading_ms: float
     stages: list[list[RunReport]]
     solo_times: list[SoloReport]
 
@@ -107,6 +115,10 @@ def _strategy(prediction: predictor_pb2.StrategyPrediction) -> StrategyExplanati
         "weights_mb": terms.weights_mb,
         "scratch_mb": terms.scratch_mb,
         "lanes_mb": terms.lanes_mb,
+        "shared_mb": terms.shared_mb,
+        "correction_factor": terms.correction_factor,
+        "memory_correction_factor": terms.memory_correction_factor,
+        "loading_ms": terms.loading_ms,
         "stages": [
             [
                 {"model_name": run.model_name, "batch_size": run.batch_size, "lane_width": widths[run.lane]}

@@ -10,17 +10,26 @@ from rich.text import Text
 
 from corun.cli.explanation import EstimateReport, Explanation, SoloReport, StrategyExplanation
 
-# Every part of a figure below its sum.
+
+def _runtimes(strategy: StrategyExplanation) -> str:
+    shared = strategy["shared_mb"]
+    return _number(strategy["lanes_mb"]) + (f" ({_number(shared)} shared)" if shared else "")
+
+
+# Every part of a figure below it.
 _ROWS: tuple[tuple[str, Callable[[StrategyExplanation], str]], ...] = (
     ("latency (ms)", lambda each: _words(each["latency"])),
     ("  runs alone, the longest of each stage", lambda each: _number(each["solo_ms"])),
     ("  + sharing cores and bandwidth", lambda each: _number(each["contention_ms"])),
     ("  + handing over and collecting", lambda each: _number(each["dispatch_ms"])),
+    ("  x what executions taught", lambda each: f"{each['correction_factor']:.2f}"),
+    ("before it: loading what no lane holds (ms)", lambda each: _number(each["loading_ms"])),
     ("throughput (items/s)", lambda each: _words(each["throughput"])),
     ("memory (MB)", lambda each: _words(each["memory"])),
     ("  weights", lambda each: _number(each["weights_mb"])),
     ("  + copies while loading, activations", lambda each: _number(each["scratch_mb"])),
-    ("  + runtimes of the lanes", lambda each: _number(each["lanes_mb"])),
+    ("  + runtimes of the lanes", _runtimes),
+    ("  x what executions taught", lambda each: f"{each['memory_correction_factor']:.2f}"),
 )
 
 
@@ -45,7 +54,7 @@ def _parts(report: Explanation) -> Table:
     for name in report["strategies"]:
         table.add_column(name, justify="right", style="bold" if name == report["recommended_strategy"] else "")
     for label, cell in _ROWS:
-        ends = label.startswith(("  + handing", "throughput"))
+        ends = label.startswith(("before it", "throughput"))
         table.add_row(label, *(cell(each) for each in report["strategies"].values()), end_section=ends)
     return table
 

@@ -21,9 +21,9 @@ def execution_words(event: ExecutionEvent, *, rounds: int) -> str:
             return event.chosen.reason or strategy_name(event.chosen.strategy)
         case "pool_event":
             return pool_words(event.pool_event, rounds=rounds)
-        case "validated":
-            return "held the prediction against the measurement"
-    return ""
+    if event.HasField("validated"):
+        return "held the prediction against the measurement"
+    return queued_words(event)
 
 
 def comparison_words(event: ComparisonEvent) -> str:
@@ -42,7 +42,14 @@ def comparison_words(event: ComparisonEvent) -> str:
             measured = event.strategy_measured
             took = f"{measured.performance.latency_ms:.0f} ms"
             return f"round {measured.round + 1}: {strategy_name(measured.strategy)} {took}"
-    return ""
+    return queued_words(event)
+
+
+def queued_words(event: ExecutionEvent | ComparisonEvent) -> str:
+    """What an execution that waits for its turn says, or "" for other events."""
+    if not event.HasField("queued"):
+        return ""
+    return f"waiting for a browser; {event.queued.waiting_count} wait for {event.queued.place_count}"
 
 
 def pool_words(event: pool_pb2.ExecutePlanResponse, *, rounds: int) -> str:

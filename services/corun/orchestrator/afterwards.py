@@ -1,10 +1,10 @@
-"""What follows a measurement: telling the validator and the predictor. None of it fails an execution."""
+"""What else follows a measurement: teaching the predictor, and warnings. None of it fails an execution."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from typing import TypeAlias, TypeVar
+from collections.abc import Sequence
+from typing import TypeAlias
 
 from corun.errors import PeerUnavailable
 from corun.orchestrator.converters import fallbacks_of, runs_of
@@ -18,79 +18,45 @@ from corun.plumbing.status import RemoteError
 from corun.v1 import core_pb2
 from corun.v1 import predictor_service_pb2 as predictor_pb2
 from corun.v1 import resource_pool_service_pb2 as pool_pb2
-from corun.v1 import validator_service_pb2 as validator_pb2
 
 # A plan and what carrying it out measured.
 Measured: TypeAlias = tuple[core_pb2.Plan, pool_pb2.Measurement]
 
-_Request = TypeVar("_Request")
-_Response = TypeVar("_Response")
+# More runs than these are gone through on another thread, so that other calls are not held up.
+MANY_RUNS = 500
 
 
-class Afterwards:
-    """Records, validates and teaches; what fails becomes one of `warnings`.
-
-    A validator that does not answer is not asked again: a comparison would wait for it once a round.
-    """
-
-    def __init__(self, peers: Peers, preparation: Preparation) -> None:
-        self._peers = peers
-        self._preparation = preparation
-        self._validator_silent = False
-        self.warnings: list[str] = []
-
-    async def record(self, record: validator_pb2.ExecutionRecord) -> bool:
-        """Puts the execution on record; False when it is not."""
-        request = validator_pb2.RecordExecutionRequest(execution=record)
-        return await self._tell("not recorded", self._peers.record_execution, request) is not None
-
-    async def validate(
-        self, record: validator_pb2.ExecutionRecord, *, error_threshold: float | None
-    ) -> validator_pb2.ValidatePredictionResponse | None:
-        """Holds the record's prediction against its measurement; None when that failed."""
-        request = validator_pb2.ValidatePredictionRequest(execution=record, error_threshold=error_threshold)
-        return await self._tell("not validated", self._peers.validate_prediction, request)
-
-    async def record_impact(self, request: validator_pb2.RecordOptimizationImpactRequest) -> bool:
-        """Puts a comparison on record; False when it is not."""
-        return await self._tell("comparison not recorded", self._peers.record_impact, request) is not None
-
-    async def learn(self, measured: Sequence[Measured]) -> None:
-        """Teaches the predictor every execution, and the runs that had no other beside them, engine by engine."""
+async def learn(peers: Peers, preparation: Preparation, measured: Sequence[Measured]) -> list[str]:
+    """Teaches the predictor every execution, and the runs that had no other beside them, engine by engine; gives
+    warnings of what it did not learn."""
+    if sum(len(measurement.runs) for _, measurement in measured) > MANY_RUNS:
         lessons = await asyncio.to_thread(_lessons, measured)
-        for engine, (observations, executions) in lessons.items():
-            try:
-                ignored = await teach(
-                    self._peers, self._preparation, observations, engine=engine, executions=executions
-                )
-            except (PeerUnavailable, RemoteError) as error:
-                self.warnings.append(f"not learnt from: {error.message}")
-            else:
-                self.warnings += [f"not learnt from: {reason}" for reason in ignored]
-
-    def note(self, measurements: Sequence[pool_pb2.Measurement]) -> None:
-        """Adds a warning for each thing that did not go as foreseen, once."""
-        for measurement in measurements:
-            found = cautions(
-                predicted_engine=self._preparation.environment.engine,
-                ran_in=((run.model_name, run.engine) for run in runs_of(measurement)),
-                fallbacks=fallbacks_of(measurement),
-                retry_count=measurement.retry_count,
-                run_count=len(measurement.runs),
-            )
-            self.warnings += [each for each in found if each not in self.warnings]
-
-    async def _tell(
-        self, otherwise: str, call: Callable[[_Request], Awaitable[_Response]], request: _Request
-    ) -> _Response | None:
-        if self._validator_silent:
-            return None
+    else:
+        lessons = _lessons(measured)
+    warnings = []
+    for engine, (observations, executions) in lessons.items():
         try:
-            return await call(request)
+            ignored = await teach(peers, preparation, observations, engine=engine, executions=executions)
         except (PeerUnavailable, RemoteError) as error:
-            self._validator_silent = isinstance(error, PeerUnavailable)
-            self.warnings.append(f"{otherwise}: {error.message}")
-            return None
+            warnings.append(f"not learnt from: {error.message}")
+        else:
+            warnings += [f"not learnt from: {reason}" for reason in ignored]
+    return warnings
+
+
+def noted(preparation: Preparation, measurements: Sequence[pool_pb2.Measurement]) -> list[str]:
+    """A warning for each thing that did not go as foreseen, once."""
+    warnings: dict[str, None] = {}
+    for measurement in measurements:
+        found = cautions(
+            predicted_engine=preparation.environment.engine,
+            ran_in=((run.model_name, run.engine) for run in runs_of(measurement)),
+            fallbacks=fallbacks_of(measurement),
+            retry_count=measurement.retry_count,
+            run_count=len(measurement.runs),
+        )
+        warnings.update(dict.fromkeys(found))
+    return list(warnings)
 
 
 def _lessons(measured: Sequence[Measured]) -> dict[str, tuple[list[Observation], list[predictor_pb2.ExecutedPlan]]]:

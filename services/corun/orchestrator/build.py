@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from typing import Any
 
+from corun.orchestrator.admission import Admission
 from corun.orchestrator.config import Settings
+from corun.orchestrator.context import ExecutionContext
+from corun.orchestrator.core.validation import ExecutionCounter
+from corun.orchestrator.delivery import Delivery
+from corun.orchestrator.executions import Executions
+from corun.orchestrator.housekeeping import prune_now_and_then
+from corun.orchestrator.peer_health import PeerHealth
 from corun.orchestrator.peers import Link, Peers, Timeouts
 from corun.orchestrator.servicer import OrchestratorServicer
+from corun.orchestrator.starting import Starting
+from corun.orchestrator.store.opening import open_store
+from corun.orchestrator.turns import Turns
 from corun.plumbing.channel import open_channel
 from corun.plumbing.server import Service
 from corun.v1 import orchestrator_service_pb2
@@ -18,21 +30,56 @@ NAME = orchestrator_service_pb2.DESCRIPTOR.services_by_name["OrchestratorService
 
 @asynccontextmanager
 async def build(settings: Settings) -> AsyncIterator[Service]:
-    """The service, its channels open until the context ends. The peers need not run yet."""
+    """The service, its channels and its file open until the context ends. The peers need not run yet.
+
+    Raises:
+        DatabaseLocked: another orchestrator holds the state folder.
+        OSError: the folder cannot be written.
+    """
     async with AsyncExitStack() as stack:
+        links = []
 
         def link(service: str, target: str) -> Link:
             channel = open_channel(target)
             stack.push_async_callback(channel.close)
-            return Link(service, target, channel)
+            links.append(Link(service, target, channel))
+            return links[-1]
 
+        store = await stack.enter_async_context(open_store(settings.state_folder))
         peers = Peers(
             predictor=link("predictor", settings.predictor_target),
             pool=link("resource pool", settings.resource_pool_target),
             validator=link("validator", settings.validator_target),
             timeouts=timeouts_of(settings),
         )
-        yield Service(NAME, OrchestratorServicer(peers, settings), add_OrchestratorServiceServicer_to_server)
+        health = PeerHealth(links, interval_seconds=settings.peer_check_interval_seconds)
+        delivery = Delivery(peers, store.outbox)
+        health.on_return("validator", delivery.resume)
+        executions = Executions(store.executions, heartbeat_seconds=settings.heartbeat_seconds)
+        await executions.recover()
+        await delivery.recover()
+        turns = Turns()
+        context = ExecutionContext(
+            peers=peers,
+            turns=turns,
+            delivery=delivery,
+            outbox=store.outbox,
+            health=health,
+            counter=ExecutionCounter(await store.executions.execution_counts()),
+            record_wait_seconds=settings.peer_timeout_seconds,
+            max_waiting_bytes=int(settings.outbox_max_mb * 1e6),
+            pool_return_seconds=settings.pool_return_timeout_seconds,
+        )
+        admission = Admission(
+            per_client=settings.max_executions_per_client,
+            in_total=settings.max_executions,
+            expected_wait_seconds=turns.expected_wait_seconds,
+        )
+        for work in (delivery.run(), health.run(), prune_now_and_then(store.executions, settings)):
+            await stack.enter_async_context(_running(work))
+        stack.push_async_callback(executions.close)
+        servicer = OrchestratorServicer(peers, executions, Starting(context, executions, admission, settings), settings)
+        yield Service(NAME, servicer, add_OrchestratorServiceServicer_to_server, health.parts, drain=executions.close)
 
 
 def timeouts_of(settings: Settings) -> Timeouts:
@@ -44,3 +91,15 @@ def timeouts_of(settings: Settings) -> Timeouts:
         execute=settings.execute_timeout_seconds,
         full_pool=settings.full_pool_timeout_seconds,
     )
+
+
+@asynccontextmanager
+async def _running(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Runs `work` while the context is open."""
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
+from collections.abc import Sequence
 from dataclasses import dataclass
-from uuid import uuid4
 
-from corun.errors import CorunError
-from corun.orchestrator.afterwards import Afterwards
-from corun.orchestrator.concluding import conclude
+from corun.errors import CorunError, PeerUnavailable
+from corun.orchestrator.concluding import Conclusion
 from corun.orchestrator.contender import Contender
-from corun.orchestrator.converters import predicted_figures, strategy_message
-from corun.orchestrator.core.choice import Choice, favourite
+from corun.orchestrator.context import ExecutionContext
+from corun.orchestrator.converters import strategy_message
+from corun.orchestrator.core.choice import Choice, favourite, without_prediction
 from corun.orchestrator.core.comparison import rotated
+from corun.orchestrator.core.configuration import Configuration
+from corun.orchestrator.core.events import EventFilter
+from corun.orchestrator.core.rounds import RoundPolicy, reason_to_stop
 from corun.orchestrator.core.terms import Goal, Strategy
 from corun.orchestrator.failures import failure_status
-from corun.orchestrator.forecast import Forecast
-from corun.orchestrator.peers import Peers
-from corun.orchestrator.plan_run import PlanRun
+from corun.orchestrator.live import LiveExecution
+from corun.orchestrator.outlook import Outlook
+from corun.orchestrator.plan_run import carry_out
 from corun.orchestrator.preparation import Preparation
-from corun.orchestrator.records import execution_record
+from corun.orchestrator.steps import CommonSteps
 from corun.plumbing.status import RemoteError
 from corun.v1 import orchestrator_service_pb2 as orchestrator_pb2
 from corun.v1 import resource_pool_service_pb2 as pool_pb2
@@ -33,138 +33,148 @@ _GETTING_READY = frozenset({"leased", "model_loaded", "warmed_up", "retried"})
 
 @dataclass(frozen=True, slots=True)
 class ComparisonOrder:
-    """What the caller wants: strategies in order, what best means, and how many rounds."""
+    """What the caller wants: strategies in order, what best means, how many rounds, and what bounds the choice."""
 
     strategies: tuple[Strategy, ...]
     goal: Goal
-    round_count: int
+    rounds: RoundPolicy
     error_threshold: float | None
-    batching_size: int
+    configuration: Configuration
 
     @property
     def planned_run_count(self) -> int:
-        """Runs of the workload to come: a warm-up and the rounds of each strategy."""
-        return len(self.strategies) * (1 + self.round_count)
+        """Most runs of the workload to come: a warm-up and the rounds of each strategy."""
+        return len(self.strategies) * (1 + self.rounds.most)
 
 
 class Comparison:
-    """Measures strategies in interleaved rounds. Iterate over `events()` once; closing it stops the work."""
+    """Measures strategies in interleaved rounds. `run` once; cancelling it stops the work."""
 
-    def __init__(self, peers: Peers, preparation: Preparation, *, order: ComparisonOrder) -> None:
-        self._peers = peers
+    def __init__(
+        self,
+        context: ExecutionContext,
+        preparation: Preparation,
+        order: ComparisonOrder,
+        *,
+        client: str,
+        live: LiveExecution[Event],
+    ) -> None:
+        self._context = context
         self._preparation = preparation
         self._order = order
-        self._forecast = Forecast(peers, preparation, goal=order.goal, batching_size=order.batching_size)
-        self._afterwards = Afterwards(peers, preparation)
-        self.comparison_id = str(uuid4())
-
-    async def events(self) -> AsyncGenerator[Event, None]:
-        """`accepted` first, exactly one of `completed` and `failed` last, all without sequence and time."""
-        accepted = orchestrator_pb2.ComparisonAccepted(
-            comparison_id=self.comparison_id, planned_run_count=self._order.planned_run_count
+        self._live = live
+        self._filter = EventFilter()
+        self._steps = CommonSteps(
+            context, preparation, client=client, on_queued=lambda queued: live.emit(Event(queued=queued))
         )
-        yield Event(accepted=accepted)
-        try:
-            async with aclosing(self._steps()) as steps:
-                async for event in steps:
-                    yield event
-        except Exception as error:
-            yield Event(failed=failure_status(error, subject=f"comparison {self.comparison_id}"))
 
-    async def _steps(self) -> AsyncGenerator[Event, None]:
-        async with aclosing(self._forecast.profiling()) as profiling:
-            async for profiled in profiling:
-                yield Event(profiled=profiled)
-        choice = self._choice()
-        yield Event(chosen=self._forecast.announced(choice))
-        contenders = [Contender(each, self._forecast.prediction_of(each)) for each in self._order.strategies]
-        async with aclosing(self._rounds(contenders)) as rounds:
-            async for event in rounds:
-                yield event
-        result = await conclude(
-            self.comparison_id,
-            preparation=self._preparation,
-            afterwards=self._afterwards,
-            contenders=contenders,
-            recommended=choice.strategy,
+    async def run(self) -> Event:
+        """Emits what happens, and gives the terminal event of a comparison in which something was measured.
+
+        Raises:
+            RemoteError: every strategy failed; it carries the first one's status.
+        """
+        outlook, silence = await self._steps.look_ahead(
+            self._order.configuration,
+            goal=self._order.goal,
+            on_profiled=lambda profiled: self._live.emit(Event(profiled=profiled)),
+        )
+        choice = self._choice(outlook)
+        self._live.emit(Event(chosen=outlook.announced(choice)))
+        contenders = [
+            Contender(each, outlook.plan_of(each), outlook.prediction_of(each)) for each in self._order.strategies
+        ]
+        conclusion = Conclusion(
+            self._context,
+            self._live,
+            outlook,
+            contenders,
+            recommended=choice.strategy if outlook.is_predicted else None,
             goal=self._order.goal,
             error_threshold=self._order.error_threshold,
         )
-        yield Event(completed=result)
+        if silence is not None:
+            conclusion.note_silence(silence)
+        for contender in contenders:
+            await self._warm_up(contender)
+        round_count, reason = await self._rounds(contenders, conclusion)
+        return await conclusion.reach(round_count, reason)
 
-    def _choice(self) -> Choice:
+    def _choice(self, outlook: Outlook) -> Choice:
+        if outlook.recommended is None:
+            return without_prediction(asked=self._order.strategies[0], by_thresholds=(self._order.strategies[0], ""))
+        predicted = {each: outlook.figures_of(each) for each in self._order.strategies}
         return favourite(
             self._order.strategies,
-            recommended=self._forecast.recommended,
-            reason=self._forecast.recommendation.reason,
-            predicted={each: predicted_figures(self._forecast.prediction_of(each)) for each in self._order.strategies},
+            recommended=outlook.recommended,
+            reason=outlook.reason,
+            predicted={each: figures for each, figures in predicted.items() if figures is not None},
             goal=self._order.goal,
         )
 
-    async def _rounds(self, contenders: Sequence[Contender]) -> AsyncGenerator[Event, None]:
-        for contender in contenders:
-            async with aclosing(self._warm_up(contender)) as events:
-                async for event in events:
-                    yield event
-        for number in range(self._order.round_count):
-            for contender in rotated(contenders, number):
+    async def _rounds(self, contenders: Sequence[Contender], conclusion: Conclusion) -> tuple[int, str]:
+        """Rounds until there is a reason to stop; how many, and the reason."""
+        done = 0
+        while True:
+            well = {each.strategy: each.rounds() for each in contenders if each.error is None}
+            reason = reason_to_stop(done, well, policy=self._order.rounds, goal=self._order.goal)
+            if reason is not None:
+                return done, reason
+            for contender in rotated(contenders, done):
                 if contender.error is None:
-                    async with aclosing(self._round(contender, number)) as events:
-                        async for event in events:
-                            yield event
+                    await self._round(contender, done, conclusion)
+            done += 1
 
-    async def _warm_up(self, contender: Contender) -> AsyncGenerator[Event, None]:
-        run = self._plan_run(contender, iterations=1)
-        async with aclosing(self._attempt(contender, 0, run)) as events:
-            async for event in events:
-                if event.pool_event.event.WhichOneof("event") in _GETTING_READY:
-                    yield event
+    async def _warm_up(self, contender: Contender) -> None:
+        await self._attempt(contender, 0, iterations=1, counts=False)
 
-    async def _round(self, contender: Contender, number: int) -> AsyncGenerator[Event, None]:
-        run = self._plan_run(contender, iterations=self._preparation.iterations)
-        async with aclosing(self._attempt(contender, number, run)) as events:
-            async for event in events:
-                yield event
-        if contender.error is not None:
+    async def _round(self, contender: Contender, number: int, conclusion: Conclusion) -> None:
+        measured = await self._attempt(contender, number, iterations=self._preparation.iterations, counts=True)
+        if measured is None:
             return
-        contender.measurements.append(run.measurement)
-        measured = orchestrator_pb2.StrategyMeasured(
-            strategy=strategy_message(contender.strategy), round=number, performance=run.measurement.performance
+        measurement, queue_time_ms = measured
+        contender.measurements.append(measurement)
+        event = orchestrator_pb2.StrategyMeasured(
+            strategy=strategy_message(contender.strategy), round=number, performance=measurement.performance
         )
-        yield Event(strategy_measured=measured)
-        await self._record(contender, number, run.measurement)
+        self._live.emit(Event(strategy_measured=event))
+        await conclusion.record_round(contender, number, measurement, queue_time_ms)
 
-    def _plan_run(self, contender: Contender, *, iterations: int) -> PlanRun:
-        platform = self._preparation.environment.platform
+    async def _attempt(
+        self, contender: Contender, number: int, *, iterations: int, counts: bool
+    ) -> tuple[pool_pb2.Measurement, float] | None:
+        """One run of a strategy, in a turn of its own, so that others get theirs between. A pool that went away is
+        waited for once: one restart should not cost what was measured so far."""
         request = pool_pb2.ExecutePlanRequest(
-            plan=contender.prediction.plan,
-            platform=platform,
+            plan=contender.plan,
+            platform=self._preparation.environment.platform,
             iterations=iterations,
             browser_preferences=self._preparation.preferences,
         )
-        return PlanRun(self._peers, request)
-
-    async def _attempt(self, contender: Contender, number: int, run: PlanRun) -> AsyncGenerator[Event, None]:
-        strategy = strategy_message(contender.strategy)
-        try:
-            async with aclosing(run.events()) as pool_events:
-                async for event in pool_events:
-                    yield Event(
-                        pool_event=orchestrator_pb2.ComparisonPoolEvent(strategy=strategy, round=number, event=event)
+        for is_last in (False, True):
+            try:
+                async with self._steps.turn() as queue_time_ms:
+                    measurement = await carry_out(
+                        self._context.peers, request, lambda event: self._forward(contender, number, event, counts)
                     )
-        except (CorunError, RemoteError) as error:
-            contender.error = failure_status(error, subject=f"the {contender.strategy} strategy")
+            except PeerUnavailable as error:
+                returned = not is_last and await self._context.health.wait_until_up(
+                    "resource pool", within=self._context.pool_return_seconds
+                )
+                if not returned:
+                    contender.error = failure_status(error, subject=f"the {contender.strategy} strategy")
+                    return None
+            except (CorunError, RemoteError) as error:
+                contender.error = failure_status(error, subject=f"the {contender.strategy} strategy")
+                return None
+            else:
+                return measurement, queue_time_ms
+        return None
 
-    async def _record(self, contender: Contender, number: int, measurement: pool_pb2.Measurement) -> None:
-        record = await asyncio.to_thread(
-            execution_record,
-            execution_id=f"{self.comparison_id}-{contender.strategy}-{number}",
-            preparation=self._preparation,
-            forecast=self._forecast,
-            goal=self._order.goal,
-            strategy=contender.strategy,
-            strategy_chosen=False,
-            measurement=measurement,
-        )
-        if await self._afterwards.record(record):
-            contender.records[number] = record
+    def _forward(self, contender: Contender, number: int, event: pool_pb2.ExecutePlanResponse, counts: bool) -> None:
+        kind = event.WhichOneof("event")
+        if (counts or kind in _GETTING_READY) and self._filter.passes(kind):
+            pool_event = orchestrator_pb2.ComparisonPoolEvent(
+                strategy=strategy_message(contender.strategy), round=number, event=event
+            )
+            self._live.emit(Event(pool_event=pool_event))

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from corun.orchestrator.core.cautions import Fallback
+from corun.orchestrator.core.configuration import Configuration
 from corun.orchestrator.core.observations import Observation, Profile, Run, Setting
+from corun.orchestrator.core.planning import PlainPlan, PlannedModel
 from corun.orchestrator.core.requirements import AskedModel, Engine
+from corun.orchestrator.core.significance import PairedDifference
 from corun.orchestrator.core.terms import Figures, Goal, Strategy
 from corun.orchestrator.core.validation import ValidationPolicy
 from corun.plumbing.names import platform_name
@@ -119,7 +123,7 @@ def fallbacks_of(measurement: pool_pb2.Measurement) -> list[Fallback]:
 def profile_of(message: pool_pb2.ModelProfile) -> Profile:
     """A setting as it was profiled."""
     setting = Setting(message.setting.batch_size, message.setting.lane_width)
-    return Profile(setting, tuple(message.run_times_ms), message.memory_mb)
+    return Profile(setting, tuple(message.run_times_ms), message.memory_mb, message.load_time_ms)
 
 
 def suggestions_of(response: predictor_pb2.PredictResponse) -> list[tuple[str, Setting]]:
@@ -136,6 +140,58 @@ def observation_messages(observations: Iterable[Observation]) -> list[predictor_
             lane_width=each.setting.lane_width,
             run_time_ms=each.run_time_ms,
             memory_mb=each.memory_mb,
+            load_time_ms=each.load_time_ms,
         )
         for each in observations
     ]
+
+
+def configuration_message(configuration: Configuration) -> predictor_pb2.StrategyConfiguration:
+    """Bounds of the choice, for the predictor and for clients."""
+    return predictor_pb2.StrategyConfiguration(
+        parallel_threshold=configuration.parallel_threshold,
+        sequential_threshold=configuration.sequential_threshold,
+        batching_size=configuration.batching_size,
+        memory_threshold_mb=configuration.memory_threshold_mb,
+    )
+
+
+def configuration_of(message: predictor_pb2.StrategyConfiguration, *, otherwise: Configuration) -> Configuration:
+    """The caller's bounds, field by field over those that hold otherwise."""
+    given = {field.name: value for field, value in message.ListFields()}
+    return replace(otherwise, **given)
+
+
+def planned_models(workload: core_pb2.Workload, models: Iterable[pool_pb2.ModelInfo]) -> list[PlannedModel]:
+    """The workload's models, for a plan that is made here."""
+    return [
+        PlannedModel(asked.model_name, asked.batch_size, model.features.dynamic_batch)
+        for asked, model in zip(workload.models, models, strict=True)
+    ]
+
+
+def plan_message(strategy: Strategy, plan: PlainPlan) -> core_pb2.Plan:
+    """A plan that was made here, for the pool."""
+    stages = [
+        core_pb2.Stage(
+            runs=[
+                core_pb2.PlannedRun(
+                    model_name=run.model_name, batch_size=run.batch_size, lane=run.lane, members=run.members
+                )
+                for run in runs
+            ]
+        )
+        for runs in plan.stages
+    ]
+    return core_pb2.Plan(strategy=strategy_message(strategy), stages=stages, lane_widths=plan.lane_widths)
+
+
+def difference_message(difference: PairedDifference) -> orchestrator_pb2.PairedDifference:
+    """How far a strategy is behind the best, for clients."""
+    return orchestrator_pb2.PairedDifference(
+        mean=difference.mean,
+        low=difference.low,
+        high=difference.high,
+        p_value=difference.p_value,
+        round_count=difference.round_count,
+    )

@@ -3,115 +3,212 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
 from dataclasses import dataclass
-from uuid import uuid4
 
-from corun.orchestrator.afterwards import Afterwards
-from corun.orchestrator.core.choice import Choice, choose
+from corun.errors import PeerUnavailable
+from corun.orchestrator.afterwards import MANY_RUNS, learn, noted
+from corun.orchestrator.context import ExecutionContext
+from corun.orchestrator.core.choice import Choice, choose, without_prediction
+from corun.orchestrator.core.configuration import Configuration, by_thresholds
+from corun.orchestrator.core.events import EventFilter
 from corun.orchestrator.core.terms import Goal, Strategy
-from corun.orchestrator.core.validation import ExecutionCounter, ValidationPolicy
-from corun.orchestrator.failures import failure_status
-from corun.orchestrator.forecast import Forecast
-from corun.orchestrator.peers import Peers
-from corun.orchestrator.plan_run import PlanRun
+from corun.orchestrator.core.validation import ValidationPolicy
+from corun.orchestrator.live import LiveExecution
+from corun.orchestrator.outlook import Outlook
+from corun.orchestrator.plan_run import carry_out
 from corun.orchestrator.preparation import Preparation
 from corun.orchestrator.records import execution_record
+from corun.orchestrator.steps import CommonSteps
 from corun.plumbing.names import platform_name
+from corun.v1 import core_pb2
 from corun.v1 import orchestrator_service_pb2 as orchestrator_pb2
 from corun.v1 import resource_pool_service_pb2 as pool_pb2
+from corun.v1 import validator_service_pb2 as validator_pb2
 from corun.v1.orchestrator_service_pb2 import ExecuteWithStrategyResponse as Event
 
 
 @dataclass(frozen=True, slots=True)
 class ExecutionOrder:
-    """What the caller wants: a strategy or None for the best, the goal, and when to validate."""
+    """What the caller wants.
+
+    Attributes:
+        strategy: None for the best by prediction.
+        goal: What the choice optimises.
+        policy: When to validate.
+        configuration: What bounds the choice.
+        by_thresholds: True to choose by the thresholds alone where the predictor does not answer.
+        inputs: Of the workload's models.
+        return_outputs: True to send outputs.
+        return_measurements: False to leave single runs, lanes and iterations out.
+    """
 
     strategy: Strategy | None
     goal: Goal
     policy: ValidationPolicy
-    batching_size: int
+    configuration: Configuration
+    by_thresholds: bool
+    inputs: tuple[pool_pb2.MemberInput, ...]
+    return_outputs: bool
+    return_measurements: bool
 
 
 class Execution:
-    """Runs one workload. Iterate over `events()` once; closing it stops the work."""
+    """Runs one workload. `run` once; cancelling it stops the work."""
 
     def __init__(
-        self, peers: Peers, preparation: Preparation, *, order: ExecutionOrder, counter: ExecutionCounter
+        self,
+        context: ExecutionContext,
+        preparation: Preparation,
+        order: ExecutionOrder,
+        *,
+        client: str,
+        live: LiveExecution[Event],
     ) -> None:
-        self._peers = peers
+        self._context = context
         self._preparation = preparation
         self._order = order
-        self._counter = counter
-        self._forecast = Forecast(peers, preparation, goal=order.goal, batching_size=order.batching_size)
-        self._afterwards = Afterwards(peers, preparation)
-        self.execution_id = str(uuid4())
+        self._live = live
+        self._recording = context.recording(live)
+        self._filter = EventFilter()
+        self._steps = CommonSteps(
+            context, preparation, client=client, on_queued=lambda queued: live.emit(Event(queued=queued))
+        )
 
-    async def events(self) -> AsyncGenerator[Event, None]:
-        """`accepted` first, exactly one of `completed` and `failed` last, all without sequence and time."""
-        yield Event(accepted=orchestrator_pb2.ExecutionAccepted(execution_id=self.execution_id))
-        try:
-            async with aclosing(self._steps()) as steps:
-                async for event in steps:
-                    yield event
-        except Exception as error:
-            yield Event(failed=failure_status(error, subject=f"execution {self.execution_id}"))
+    async def run(self) -> Event:
+        """Emits what happens, and gives the terminal event of an execution that went well."""
+        outlook, silence = await self._steps.look_ahead(
+            self._order.configuration,
+            goal=self._order.goal,
+            on_profiled=lambda profiled: self._live.emit(Event(profiled=profiled)),
+        )
+        choice = self._choice(outlook, silence)
+        self._live.emit(Event(chosen=outlook.announced(choice)))
+        async with self._steps.turn() as queue_time_ms:
+            measurement = await carry_out(
+                self._context.peers, self._request(outlook.plan_of(choice.strategy)), self._forward
+            )
+        result = orchestrator_pb2.ExecutionResult(
+            execution_id=self._live.execution_id,
+            chosen=outlook.announced(choice),
+            predicted=outlook.prediction_of(choice.strategy),
+            measured=self._shown(measurement),
+            models=self._preparation.models,
+            plan=outlook.plan_of(choice.strategy),
+            queue_time_ms=queue_time_ms,
+            record_queued=True,
+            degraded=[] if silence is None else ["predictor"],
+            warnings=[] if silence is None else [f"not predicted: {silence.message}"],
+        )
+        result.warnings.extend(noted(self._preparation, [measurement]))
+        await self._conclude(result, outlook, choice, measurement)
+        return Event(completed=result)
 
-    async def _steps(self) -> AsyncGenerator[Event, None]:
-        async with aclosing(self._forecast.profiling()) as profiling:
-            async for profiled in profiling:
-                yield Event(profiled=profiled)
-        choice = self._choice()
-        yield Event(chosen=self._forecast.announced(choice))
-        run = PlanRun(self._peers, self._request(choice.strategy))
-        async with aclosing(run.events()) as pool_events:
-            async for pool_event in pool_events:
-                yield Event(pool_event=pool_event)
-        async with aclosing(self._conclusion(choice, run.measurement)) as conclusion:
-            async for event in conclusion:
-                yield event
+    def _choice(self, outlook: Outlook, silence: PeerUnavailable | None) -> Choice:
+        asked = self._order.strategy
+        if outlook.recommended is not None:
+            return choose(
+                asked=asked,
+                recommended=outlook.recommended,
+                reason=outlook.reason,
+                objections=[] if asked is None else outlook.objections(asked),
+            )
+        if asked is None and not self._order.by_thresholds and silence is not None:
+            raise silence
+        return without_prediction(
+            asked=asked,
+            by_thresholds=by_thresholds(self._order.configuration, model_count=len(self._preparation.models)),
+            objections=[] if asked is None else outlook.objections(asked),
+        )
 
-    def _choice(self) -> Choice:
-        recommendation = self._forecast.recommendation
-        return choose(asked=self._order.strategy, recommended=self._forecast.recommended, reason=recommendation.reason)
-
-    def _request(self, strategy: Strategy) -> pool_pb2.ExecutePlanRequest:
+    def _request(self, plan: core_pb2.Plan) -> pool_pb2.ExecutePlanRequest:
         return pool_pb2.ExecutePlanRequest(
-            plan=self._forecast.prediction_of(strategy).plan,
+            plan=plan,
             platform=self._preparation.environment.platform,
             iterations=self._preparation.iterations,
             browser_preferences=self._preparation.preferences,
+            inputs=self._order.inputs,
+            return_outputs=self._order.return_outputs,
         )
 
-    async def _conclusion(self, choice: Choice, measurement: pool_pb2.Measurement) -> AsyncGenerator[Event, None]:
-        result = orchestrator_pb2.ExecutionResult(
-            execution_id=self.execution_id,
-            chosen=self._forecast.announced(choice),
-            predicted=self._forecast.prediction_of(choice.strategy),
-            measured=measurement,
-            models=self._preparation.models,
+    def _forward(self, event: pool_pb2.ExecutePlanResponse) -> None:
+        if not self._filter.passes(event.WhichOneof("event")):
+            return
+        if event.HasField("measured"):
+            shown = pool_pb2.ExecutePlanResponse(
+                sequence=event.sequence, event_time=event.event_time, measured=self._shown(event.measured)
+            )
+            self._live.emit(Event(pool_event=shown))
+        else:
+            self._live.emit(Event(pool_event=event))
+
+    def _shown(self, measurement: pool_pb2.Measurement) -> pool_pb2.Measurement:
+        if self._order.return_measurements:
+            return measurement
+        shown = pool_pb2.Measurement()
+        shown.CopyFrom(measurement)
+        for detail in ("runs", "lanes", "iteration_latencies_ms"):
+            shown.ClearField(detail)
+        return shown
+
+    async def _conclude(
+        self,
+        result: orchestrator_pb2.ExecutionResult,
+        outlook: Outlook,
+        choice: Choice,
+        measurement: pool_pb2.Measurement,
+    ) -> None:
+        """Puts it on record, validates it if that is due, and teaches the predictor meanwhile."""
+        lesson = asyncio.ensure_future(
+            learn(self._context.peers, self._preparation, [(outlook.plan_of(choice.strategy), measurement)])
         )
-        number = self._counter.next_number(platform_name(self._preparation.environment.platform))
-        self._afterwards.note([measurement])
-        plan = self._forecast.prediction_of(choice.strategy).plan
-        await self._afterwards.learn([(plan, measurement)])
-        record = await asyncio.to_thread(
-            execution_record,
-            execution_id=self.execution_id,
-            preparation=self._preparation,
-            forecast=self._forecast,
-            goal=self._order.goal,
-            strategy=choice.strategy,
-            strategy_chosen=choice.automatic,
-            measurement=measurement,
+        try:
+            await self._record(result, outlook, choice, measurement)
+            result.warnings.extend(await lesson)
+        finally:
+            lesson.cancel()
+        result.warnings.extend(self._recording.warnings)
+        if self._recording.postponed:
+            result.degraded.append("validator")
+
+    async def _record(
+        self,
+        result: orchestrator_pb2.ExecutionResult,
+        outlook: Outlook,
+        choice: Choice,
+        measurement: pool_pb2.Measurement,
+    ) -> None:
+        def make() -> validator_pb2.ExecutionRecord:
+            return execution_record(
+                execution_id=self._live.execution_id,
+                outlook=outlook,
+                goal=self._order.goal,
+                strategy=choice.strategy,
+                strategy_chosen=choice.automatic,
+                measurement=measurement,
+                queue_time_ms=result.queue_time_ms,
+            )
+
+        record = await asyncio.to_thread(make) if len(measurement.runs) > MANY_RUNS else make()
+        platform = platform_name(self._preparation.environment.platform)
+        is_due = self._order.policy.is_due(self._context.counter.next_number(platform)) and outlook.is_predicted
+        answers = await self._recording.settle(
+            Event(completed=result), [self._told(record, validated=is_due)], what="not recorded", counted_on=platform
         )
-        result.recorded = await self._afterwards.record(record)
-        if result.recorded and self._order.policy.is_due(number):
-            threshold = self._order.policy.error_threshold
-            validated = await self._afterwards.validate(record, error_threshold=threshold)
-            if validated is not None:
-                result.errors.CopyFrom(validated.errors)
-                yield Event(validated=validated)
-        result.warnings.extend(self._afterwards.warnings)
-        yield Event(completed=result)
+        result.record_queued = False
+        for coming in answers:
+            answer = await self._recording.answer(coming, otherwise="not recorded")
+            result.recorded = answer is not None
+            if isinstance(answer, validator_pb2.ValidatePredictionResponse):
+                result.errors.CopyFrom(answer.errors)
+                self._live.emit(Event(validated=answer))
+        result.record_queued = self._recording.postponed and not result.recorded
+
+    def _told(
+        self, record: validator_pb2.ExecutionRecord, *, validated: bool
+    ) -> validator_pb2.RecordExecutionRequest | validator_pb2.ValidatePredictionRequest:
+        """What the validator is told: validating a new execution puts it on record too."""
+        if not validated:
+            return validator_pb2.RecordExecutionRequest(execution=record)
+        return validator_pb2.ValidatePredictionRequest(
+            execution=record, error_threshold=self._order.policy.error_threshold
+        )

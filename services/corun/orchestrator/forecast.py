@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import Sequence
 
 from corun.errors import CorunError
 from corun.orchestrator.converters import (
@@ -30,9 +30,17 @@ from corun.v1 import resource_pool_service_pb2 as pool_pb2
 
 
 class Forecast:
-    """The predictor's recommendation. Iterate over `profiling()` to the end, or `ask()`; then it is there."""
+    """The predictor's recommendation, which is there after `ask()` or `ask_informed()`."""
 
-    def __init__(self, peers: Peers, preparation: Preparation, *, goal: Goal, batching_size: int) -> None:
+    def __init__(
+        self,
+        peers: Peers,
+        preparation: Preparation,
+        *,
+        goal: Goal,
+        batching_size: int,
+        configuration: predictor_pb2.StrategyConfiguration | None = None,
+    ) -> None:
         self._peers = peers
         self._preparation = preparation
         self._request = predictor_pb2.RecommendStrategyRequest(
@@ -43,6 +51,7 @@ class Forecast:
                 batching_size=batching_size,
             ),
             goal=goal_message(goal),
+            configuration=configuration,
         )
         self.recommendation = predictor_pb2.RecommendStrategyResponse()
 
@@ -51,17 +60,21 @@ class Forecast:
         """The strategy that the predictor would choose."""
         return strategy_of(self.recommendation.strategy)
 
-    async def profiling(self) -> AsyncGenerator[orchestrator_pb2.ModelProfiled, None]:
-        """Asks the predictor; profiles what it only knows from the graph, yields each, and asks it again.
+    async def ask_informed(self) -> None:
+        """Asks the predictor; profiles what it only knows from the graph, and asks it again.
 
         Models that prefer another engine than the prediction is made for are profiled in theirs.
         """
         await self.ask()
-        orders = profile_orders(await self._suggestions())
+        orders = await self.profiles_needed()
         for order in orders:
-            yield await self._profiled(order)
+            await self.profile(order)
         if orders:
             await self.ask()
+
+    async def profiles_needed(self) -> list[ProfileOrder]:
+        """What the predictor knows only from the graph, once it was asked."""
+        return profile_orders(await self._suggestions())
 
     async def ask(self) -> None:
         """Asks the predictor by what it knows now; nothing is profiled."""
@@ -106,7 +119,8 @@ class Forecast:
             recommended=self.recommendation.strategy,
         )
 
-    async def _profiled(self, order: ProfileOrder) -> orchestrator_pb2.ModelProfiled:
+    async def profile(self, order: ProfileOrder) -> orchestrator_pb2.ModelProfiled:
+        """Measures a model alone and teaches the predictor."""
         settings = [pool_pb2.ProfileSetting(batch_size=s.batch_size, lane_width=s.lane_width) for s in order.settings]
         platform = self._preparation.environment.platform
         request = pool_pb2.ProfileModelRequest(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from corun.errors import PeerUnavailable
 from corun.orchestrator.patience import Patience
@@ -52,6 +53,17 @@ class Link:
             return await call
         except grpc.aio.AioRpcError as error:
             raise self.failure(error, within=within) from error
+
+    async def answers(self, *, within: float) -> bool:
+        """Whether the service says that it serves, within some seconds."""
+        stub = health_pb2_grpc.HealthStub(self.channel)
+        try:
+            response = await stub.Check(  # type: ignore[attr-defined]  # set at run time
+                health_pb2.HealthCheckRequest(), timeout=within
+            )
+        except grpc.aio.AioRpcError:
+            return False
+        return bool(response.status == health_pb2.HealthCheckResponse.SERVING)
 
     def failure(self, error: grpc.aio.AioRpcError, *, within: float) -> PeerUnavailable | RemoteError:
         """PeerUnavailable when the service did not answer, else what it said."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import Callable
 from contextlib import aclosing
 
 from corun.errors import CorunError
@@ -10,27 +10,24 @@ from corun.orchestrator.peers import Peers
 from corun.v1 import resource_pool_service_pb2 as pool_pb2
 
 
-class PlanRun:
-    """Forwards the pool's events and keeps the measurement that ends them."""
+async def carry_out(
+    peers: Peers, request: pool_pb2.ExecutePlanRequest, on_event: Callable[[pool_pb2.ExecutePlanResponse], None]
+) -> pool_pb2.Measurement:
+    """Tells `on_event` of everything that the pool reports; gives the measurement that ends it.
 
-    def __init__(self, peers: Peers, request: pool_pb2.ExecutePlanRequest) -> None:
-        self._peers = peers
-        self._request = request
-        self.measurement = pool_pb2.Measurement()
+    Cancelling it cancels the pool's call.
 
-    async def events(self) -> AsyncGenerator[pool_pb2.ExecutePlanResponse, None]:
-        """Everything that the pool reports, to the measurement.
-
-        Raises:
-            CorunError: the pool ended without a measurement.
-            PeerUnavailable: the pool stopped answering.
-            RemoteError: the pool's own failure.
-        """
-        measured = False
-        async with aclosing(self._peers.execute_plan(self._request)) as events:
-            async for event in events:
-                if event.HasField("measured"):
-                    self.measurement, measured = event.measured, True
-                yield event
-        if not measured:
-            raise CorunError("the resource pool ended the plan without a measurement")
+    Raises:
+        CorunError: the pool ended without a measurement.
+        PeerUnavailable: the pool stopped answering.
+        RemoteError: the pool's own failure.
+    """
+    measurement = None
+    async with aclosing(peers.execute_plan(request)) as events:
+        async for event in events:
+            if event.HasField("measured"):
+                measurement = event.measured
+            on_event(event)
+    if measurement is None:
+        raise CorunError("the resource pool ended the plan without a measurement")
+    return measurement

@@ -27,6 +27,7 @@ class Preparation:
         environment: What the prediction is made for: the engine is the one that serves most of the models.
         preferences: Engines by model type, as asked for.
         engines: The engine that is to serve each model, by name.
+        connection_count: Most browsers that the pool has at once.
     """
 
     workload: core_pb2.Workload
@@ -34,6 +35,7 @@ class Preparation:
     environment: predictor_pb2.ExecutionEnvironment
     preferences: Mapping[str, str]
     engines: Mapping[str, str]
+    connection_count: int = 1
 
     @property
     def iterations(self) -> int:
@@ -89,7 +91,8 @@ async def prepare(
         core_count=capabilities.core_count,
     )
     engines = {name: served[engine] for name, engine in wanted.items()}
-    return Preparation(workload, tuple(models), environment, dict(preferences), engines)
+    count = max(1, capabilities.max_connections)
+    return Preparation(workload, tuple(models), environment, dict(preferences), engines, count)
 
 
 async def _models(peers: Peers, workload: core_pb2.Workload) -> list[pool_pb2.ModelInfo]:

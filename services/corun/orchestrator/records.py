@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-from corun.orchestrator.converters import (
-    figures_of,
-    goal_message,
-    predicted_figures,
-    recorded_performance,
-    strategy_message,
-)
+from corun.orchestrator.converters import figures_of, goal_message, recorded_performance, strategy_message
 from corun.orchestrator.core.cautions import MAX_RECORDED_RUNS
 from corun.orchestrator.core.terms import Goal, Strategy
-from corun.orchestrator.forecast import Forecast
-from corun.orchestrator.preparation import Preparation
+from corun.orchestrator.outlook import Outlook
 from corun.v1 import resource_pool_service_pb2 as pool_pb2
 from corun.v1 import validator_service_pb2 as validator_pb2
 
@@ -20,32 +13,35 @@ from corun.v1 import validator_service_pb2 as validator_pb2
 def execution_record(
     *,
     execution_id: str,
-    preparation: Preparation,
-    forecast: Forecast,
+    outlook: Outlook,
     goal: Goal,
     strategy: Strategy,
     strategy_chosen: bool,
     measurement: pool_pb2.Measurement,
+    queue_time_ms: float,
 ) -> validator_pb2.ExecutionRecord:
-    """The record of one execution that went well and ended just now; its first 100,000 runs one by one."""
-    prediction = forecast.prediction_of(strategy)
+    """The record of one execution that went well and ended just now; its first 100,000 runs one by one.
+
+    `queue_time_ms` is what it waited before the pool was asked; the pool's own queue comes on top.
+    """
+    predicted = outlook.figures_of(strategy)
     record = validator_pb2.ExecutionRecord(
         execution_id=execution_id,
-        workload=preparation.workload,
-        platform=preparation.environment.platform,
+        workload=outlook.preparation.workload,
+        platform=outlook.preparation.environment.platform,
         strategy=strategy_message(strategy),
         goal=goal_message(goal),
         strategy_chosen=strategy_chosen,
         engine=measurement.engine,
         adapter=measurement.adapter,
-        plan=prediction.plan,
-        predictor_version=forecast.recommendation.prediction.predictor_version,
-        predicted=recorded_performance(predicted_figures(prediction)),
+        plan=outlook.plan_of(strategy),
+        predictor_version=outlook.predictor_version,
+        predicted=None if predicted is None else recorded_performance(predicted),
         measured=recorded_performance(figures_of(measurement.performance)),
         runs=map(_recorded_run, measurement.runs[:MAX_RECORDED_RUNS]),
-        queue_time_ms=measurement.queue_time_ms,
+        queue_time_ms=queue_time_ms + measurement.queue_time_ms,
         load_time_ms=measurement.load_time_ms,
-        core_count=preparation.environment.core_count or None,
+        core_count=outlook.preparation.environment.core_count or None,
     )
     record.end_time.GetCurrentTime()
     return record

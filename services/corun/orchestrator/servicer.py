@@ -8,87 +8,96 @@ from typing import Any
 
 import grpc
 
-from corun.orchestrator.comparing import Comparison, ComparisonOrder
+from corun.errors import ExecutionCancelled, InvalidField
 from corun.orchestrator.config import Settings
-from corun.orchestrator.converters import goal_of, policy_of, strategy_of
-from corun.orchestrator.core.terms import Strategy
-from corun.orchestrator.core.validation import ExecutionCounter
-from corun.orchestrator.execution import Execution, ExecutionOrder
-from corun.orchestrator.numbering import numbered
+from corun.orchestrator.executions import Executions
+from corun.orchestrator.heartbeats import with_heartbeats
 from corun.orchestrator.peers import Peers
-from corun.orchestrator.preparation import Preparation, prepare
-from corun.v1 import core_pb2
+from corun.orchestrator.starting import Starting
+from corun.orchestrator.summaries import summary_of
 from corun.v1 import orchestrator_service_pb2 as orchestrator_pb2
+from corun.v1.orchestrator_service_pb2 import CompareStrategiesResponse, ExecuteWithStrategyResponse
 from corun.v1.orchestrator_service_pb2_grpc import OrchestratorServiceServicer
 
 _Context = grpc.aio.ServicerContext[Any, Any]
 
-DEFAULT_ROUND_COUNT = 3
+_DEFAULT_PAGE_SIZE = 100
+_BEYOND_ALL = 2**62
 
 
 class OrchestratorServicer(OrchestratorServiceServicer):
     """Serves the front door with the help of its peers, which it does not own."""
 
-    def __init__(self, peers: Peers, settings: Settings) -> None:
+    def __init__(self, peers: Peers, executions: Executions, starting: Starting, settings: Settings) -> None:
         self._peers = peers
+        self._executions = executions
+        self._starting = starting
         self._settings = settings
-        self._counter = ExecutionCounter()
 
     async def ExecuteWithStrategy(
-        self, request: orchestrator_pb2.ExecuteWithStrategyRequest, _context: _Context
-    ) -> AsyncIterator[orchestrator_pb2.ExecuteWithStrategyResponse]:
+        self, request: orchestrator_pb2.ExecuteWithStrategyRequest, context: _Context
+    ) -> AsyncIterator[ExecuteWithStrategyResponse]:
         """Runs a workload and streams what happens."""
-        preparation = await _prepared(self._peers, request)
-        execution = Execution(
-            self._peers, preparation, order=_execution_order(request, self._settings), counter=self._counter
-        )
-        async with aclosing(numbered(execution.events())) as events:
+        events = with_heartbeats(self._starting.execute(request, context), ExecuteWithStrategyResponse)
+        async with aclosing(events):
             async for event in events:
                 yield event
 
     async def CompareStrategies(
-        self, request: orchestrator_pb2.CompareStrategiesRequest, _context: _Context
-    ) -> AsyncIterator[orchestrator_pb2.CompareStrategiesResponse]:
+        self, request: orchestrator_pb2.CompareStrategiesRequest, context: _Context
+    ) -> AsyncIterator[CompareStrategiesResponse]:
         """Runs a workload under several strategies and says which was best."""
-        preparation = await _prepared(self._peers, request)
-        comparison = Comparison(self._peers, preparation, order=_comparison_order(request, self._settings))
-        async with aclosing(numbered(comparison.events())) as events:
+        events = with_heartbeats(self._starting.compare(request, context), CompareStrategiesResponse)
+        async with aclosing(events):
             async for event in events:
                 yield event
 
+    async def WatchExecution(
+        self, request: orchestrator_pb2.WatchExecutionRequest, context: _Context
+    ) -> AsyncIterator[orchestrator_pb2.WatchExecutionResponse]:
+        """Streams the events of an execution from anywhere."""
+        kind = await self._executions.kind_of(request.execution_id)
+        watched = self._executions.watch(request.execution_id, after=request.after_sequence)
+        events = with_heartbeats(watched, kind.event_class, after=request.after_sequence)
+        async with aclosing(events):
+            async for event in events:
+                if isinstance(event, ExecuteWithStrategyResponse):
+                    yield orchestrator_pb2.WatchExecutionResponse(execution=event)
+                else:
+                    yield orchestrator_pb2.WatchExecutionResponse(comparison=event)
+
+    async def CancelExecution(
+        self, request: orchestrator_pb2.CancelExecutionRequest, context: _Context
+    ) -> orchestrator_pb2.CancelExecutionResponse:
+        """Ends an execution."""
+        cause = ExecutionCancelled(request.execution_id, "it was asked to end")
+        row = await self._executions.cancel(request.execution_id, cause)
+        return orchestrator_pb2.CancelExecutionResponse(execution=summary_of(row))
+
+    async def ListExecutions(
+        self, request: orchestrator_pb2.ListExecutionsRequest, context: _Context
+    ) -> orchestrator_pb2.ListExecutionsResponse:
+        """Executions that are kept."""
+        limit = request.page_size if request.HasField("page_size") else _DEFAULT_PAGE_SIZE
+        rows = await self._executions.newest(
+            state=request.state, before=_number_of(request.page_token), limit=limit + 1
+        )
+        more = len(rows) > limit
+        return orchestrator_pb2.ListExecutionsResponse(
+            executions=map(summary_of, rows[:limit]), next_page_token=str(rows[limit - 1].number) if more else ""
+        )
+
     async def GetValidationMetrics(
-        self, request: orchestrator_pb2.OrchestratorServiceGetValidationMetricsRequest, _context: _Context
+        self, request: orchestrator_pb2.OrchestratorServiceGetValidationMetricsRequest, context: _Context
     ) -> orchestrator_pb2.OrchestratorServiceGetValidationMetricsResponse:
         """The validator's metrics."""
         metrics = await self._peers.validation_metrics(request.query)
         return orchestrator_pb2.OrchestratorServiceGetValidationMetricsResponse(metrics=metrics)
 
 
-async def _prepared(
-    peers: Peers, request: orchestrator_pb2.ExecuteWithStrategyRequest | orchestrator_pb2.CompareStrategiesRequest
-) -> Preparation:
-    return await prepare(
-        peers, workload=request.workload, platform=request.platform, preferences=request.browser_preferences
-    )
-
-
-def _execution_order(request: orchestrator_pb2.ExecuteWithStrategyRequest, settings: Settings) -> ExecutionOrder:
-    given = request.strategy != core_pb2.STRATEGY_UNSPECIFIED
-    return ExecutionOrder(
-        strategy=strategy_of(request.strategy) if given else None,
-        goal=goal_of(request.goal),
-        policy=policy_of(
-            request.validation, interval=settings.validation_interval, error_threshold=settings.error_threshold
-        ),
-        batching_size=settings.batching_size,
-    )
-
-
-def _comparison_order(request: orchestrator_pb2.CompareStrategiesRequest, settings: Settings) -> ComparisonOrder:
-    return ComparisonOrder(
-        strategies=tuple(map(strategy_of, request.strategies)) or tuple(Strategy),
-        goal=goal_of(request.goal),
-        round_count=request.rounds if request.HasField("rounds") else DEFAULT_ROUND_COUNT,
-        error_threshold=settings.error_threshold,
-        batching_size=settings.batching_size,
-    )
+def _number_of(page_token: str) -> int:
+    if not page_token:
+        return _BEYOND_ALL
+    if not (page_token.isascii() and page_token.isdecimal()) or int(page_token) > _BEYOND_ALL:
+        raise InvalidField("page_token", f"expected the next_page_token of a response; received {page_token!r}")
+    return int(page_token)

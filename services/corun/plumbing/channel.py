@@ -30,6 +30,9 @@ CHANNEL_OPTIONS: list[tuple[str, str | int]] = [
     ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
     ("grpc.service_config", _SERVICE_CONFIG),
+    # A service that was restarted is found within seconds; by default gRPC looks for it less and less often.
+    ("grpc.initial_reconnect_backoff_ms", 200),
+    ("grpc.max_reconnect_backoff_ms", 2000),
     ("grpc.enable_http_proxy", 0),  # else a proxy of the environment comes between us and loopback
 ]
 

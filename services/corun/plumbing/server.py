@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -28,12 +28,14 @@ class Service:
         add: The generated function that adds it.
         parts: Gives, at once and after every change, which of its parts are in order; health tells of each as
             `<name>/<part>`.
+        drain: Awaited before calls are cut off, so that streams may end by themselves.
     """
 
     name: str
     servicer: Any
     add: Callable[[Any, grpc.aio.Server], None]
     parts: Callable[[], AsyncIterator[Mapping[str, bool]]] | None = None
+    drain: Callable[[], Awaitable[None]] | None = None
 
 
 class Server:
@@ -84,10 +86,13 @@ class Server:
             for watch in watches:
                 watch.cancel()
             await asyncio.gather(*watches, return_exceptions=True)
-            await asyncio.shield(self._stop(probe))
+            await asyncio.shield(self._stop(probe, services))
 
-    async def _stop(self, probe: health.aio.HealthServicer) -> None:
+    async def _stop(self, probe: health.aio.HealthServicer, services: Sequence[Service]) -> None:
         await probe.enter_graceful_shutdown()
+        for service in services:
+            if service.drain is not None:
+                await service.drain()
         await self._server.stop(self._grace_seconds)
 
 

@@ -68,6 +68,7 @@ def observations_of(messages: Iterable[predictor_service_pb2.Observation]) -> tu
             each.lane_width,
             each.run_time_ms,
             each.memory_mb if each.HasField("memory_mb") else None,
+            each.load_time_ms if each.HasField("load_time_ms") else None,
         )
         for each in messages
     )
@@ -150,6 +151,8 @@ def _strategy_prediction(prediction: StrategyPrediction) -> predictor_service_pb
             solo_times=[_solo_time(each) for each in composition.solo_times],
             correction_factor=prediction.correction_factor,
             memory_correction_factor=prediction.memory_correction_factor,
+            shared_mb=composition.memory.shared_mb,
+            loading_ms=composition.loading_ms,
         ),
     )
 

@@ -28,6 +28,7 @@ def write_experience(experience: Experience) -> dict[str, Any]:
         "memory": None if memory is None else [memory.log_ratio, memory.log_sigma],
         "contentions": [[each.contention, each.weight] for each in experience.contentions],
         "dispatch_ms": experience.dispatch_ms,
+        "shared_mb": experience.shared_mb,
     }
 
 
@@ -42,8 +43,9 @@ def read_experience(fields: dict[str, Any]) -> Experience:
     if fields["memory_mb"] is not None:
         _check(fields["memory_mb"], least=0)
     _check(fields["end_time"], *(value for pair in fields["contentions"] for value in pair))
-    if fields["dispatch_ms"] is not None:
-        _check(fields["dispatch_ms"])
+    for name in ("dispatch_ms", "shared_mb"):
+        if fields[name] is not None:
+            _check(fields[name])
     return Experience(
         plan=plan,
         core_count=int(fields["core_count"]),
@@ -54,6 +56,7 @@ def read_experience(fields: dict[str, Any]) -> Experience:
         memory=None if fields["memory"] is None else _surprise(*fields["memory"]),
         contentions=tuple(ContentionReading(float(value), float(weight)) for value, weight in fields["contentions"]),
         dispatch_ms=None if fields["dispatch_ms"] is None else float(fields["dispatch_ms"]),
+        shared_mb=None if fields["shared_mb"] is None else float(fields["shared_mb"]),
     )
 
 

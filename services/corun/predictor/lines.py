@@ -32,7 +32,8 @@ def write_line(entry: Entry) -> bytes:
         fields["platform"], fields["engine"] = lesson.place.platform.value, lesson.place.engine
     if lesson.observations:
         fields["observations"] = [
-            [each.model_name, each.batch_size, each.lane_width, each.run_time_ms, each.memory_mb]
+            [each.model_name, each.batch_size, each.lane_width, each.run_time_ms, each.memory_mb, each.load_time_ms]
+            + ([each.moment] if each.moment else [])
             for each in lesson.observations
         ]
     if lesson.experiences:
@@ -53,7 +54,7 @@ def read_line(line: bytes) -> Entry:
     try:
         fields = json.loads(line)
         place = Place(Platform(fields["platform"]), str(fields["engine"])) if "platform" in fields else None
-        observations = tuple(_observation(*each) for each in fields.get("observations", []))
+        observations = tuple(map(_observation, fields.get("observations", [])))
         features = {name: _graph(each) for name, each in fields.get("features", {}).items()}
         experiences = tuple(map(read_experience, fields.get("experiences", [])))
         return Entry(int(fields["version"]), Lesson(place, observations, features, experiences))
@@ -61,13 +62,13 @@ def read_line(line: bytes) -> Entry:
         raise UnreadableLine(f"{type(error).__name__}: {error}") from error
 
 
-def _observation(
-    model_name: str, batch_size: int, lane_width: int, run_time_ms: float, memory_mb: float | None
-) -> Observation:
-    figures = [batch_size, lane_width, run_time_ms] + ([] if memory_mb is None else [memory_mb])
+def _observation(fields: list[Any]) -> Observation:
+    name, batch_size, lane_width, run_time_ms, memory_mb, load_time_ms, *moment = fields
+    figures = [batch_size, lane_width, run_time_ms, *moment]
+    figures += [each for each in (memory_mb, load_time_ms) if each is not None]
     if not all(math.isfinite(each) and each > 0 for each in figures):
         raise ValueError(f"figures out of range: {figures}")
-    return Observation(model_name, int(batch_size), int(lane_width), float(run_time_ms), memory_mb)
+    return Observation(name, int(batch_size), int(lane_width), float(run_time_ms), memory_mb, load_time_ms, *moment)
 
 
 def _graph(fields: dict[str, Any]) -> GraphFeatures:

@@ -11,18 +11,23 @@ from pathlib import Path
 import numpy as np
 from onnx import TensorProto, helper
 
-from corun.errors import BrowserLost, CorunError, PlatformUnavailable, PoolFull
+from corun.errors import BrowserLost, CorunError, PlatformUnavailable, PoolFull, StepTimedOut
 from corun.resource_pool.browser.engines import Engine
 from corun.resource_pool.browser.lane import Lane
 from corun.resource_pool.browser.page_server import PageServer
 from corun.resource_pool.browser.sandbox import is_sandboxed
 from corun.resource_pool.browser.worker_link import LaneFailed
+from corun.resource_pool.contract import BrowserConnection
 from corun.resource_pool.core.engine_choice import EngineChoice, Offer, candidates, choose_engine
 from corun.resource_pool.core.placement import ConnectionNeed
 from corun.resource_pool.pool import Pool
 
 PLATFORMS = ("wasm", "webgpu", "webnn")
-_PROBE_SECONDS = 60.0
+_PROBE_SECONDS = 30.0
+
+
+class _ProbeHung(LaneFailed):
+    """A platform came up and did not answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +157,7 @@ class Capabilities:
     async def _probe_with_retry(self, engine: Engine, platform: str) -> tuple[PlatformCapability, str]:
         try:
             return await self._probe_platform(engine, platform)
-        except BrowserLost:
+        except (BrowserLost, _ProbeHung):
             return await self._probe_platform(engine, platform)
 
     async def _probe_platform(self, engine: Engine, platform: str) -> tuple[PlatformCapability, str]:
@@ -163,13 +168,23 @@ class Capabilities:
         ) as lease:
             (connection,) = lease.connections
             lease.renew(_PROBE_SECONDS)
-            lane = await connection.open_lane(platform=platform, width=1)
             try:
                 async with asyncio.timeout(_PROBE_SECONDS):
-                    await self._run_probe(lane, path, digest)
-                return PlatformCapability(platform, True, lane.adapter, lane.software_adapter), connection.version
-            finally:
-                await asyncio.shield(connection.close_lane(lane.lane_id))
+                    capability = await self._probe_lane(connection, platform, path, digest)
+            except (StepTimedOut, TimeoutError) as error:
+                connection.suspect = True  # what hangs in one lane may hang in the next
+                raise _ProbeHung(f"a run did not finish within {_PROBE_SECONDS:g} s") from error
+            return capability, connection.version
+
+    async def _probe_lane(
+        self, connection: BrowserConnection, platform: str, path: Path, digest: str
+    ) -> PlatformCapability:
+        lane = await connection.open_lane(platform=platform, width=1)
+        try:
+            await self._run_probe(lane, path, digest)
+            return PlatformCapability(platform, True, lane.adapter, lane.software_adapter)
+        finally:
+            await asyncio.shield(connection.close_lane(lane.lane_id))
 
     async def _run_probe(self, lane: Lane, path: Path, digest: str) -> None:
         url = self._pages.publish_model(digest, path)

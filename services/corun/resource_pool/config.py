@@ -25,7 +25,11 @@ def half_of_memory_mb() -> float:
 
 
 class Settings(ServiceSettings):
-    """How many browsers there may be, where models live, and how long steps may take."""
+    """How many browsers there may be, where models live, and how long steps may take.
+
+    `settle_seconds` is how old lanes must be before they are measured: a browser goes on compiling the runtime of new
+    ones for some seconds, which takes time and several times the memory that they need later.
+    """
 
     model_config = SettingsConfigDict(env_prefix="CORUN_RESOURCE_POOL_")
 
@@ -48,6 +52,7 @@ class Settings(ServiceSettings):
     run_timeout_seconds: Annotated[float, Field(gt=0, le=3600)] = 600.0
     transfer_timeout_seconds: Annotated[float, Field(gt=0, le=3600)] = 60.0
     memory_interval_seconds: Annotated[float, Field(ge=0.01, le=10)] = 0.1
+    settle_seconds: Annotated[float, Field(ge=0, le=60)] = 3.0
 
     @field_validator("prewarmed_engines")
     @classmethod

@@ -72,7 +72,7 @@ class Attempt:
         warm = time.perf_counter()
         self.emit(events.WarmedUp((warm - loaded) * 1000))
         mains = [connection.main_process for connection in self.lease.connections]
-        async with MemorySampler(mains, interval_seconds=self.order.memory_interval_seconds) as sampler:
+        async with MemorySampler(mains, interval_seconds=self.order.rules.memory_interval_seconds) as sampler:
             timing = await self._measure(copies)
         memory = sampler.peak_over(sum(connection.idle_memory_mb for connection in self.lease.connections))
         self._hand_out(timing)
@@ -160,8 +160,14 @@ class Attempt:
                 if batch.tensors is not None or batch.slot not in at.lane.warm_slots:
                     await self._warm(at, batch, model)
         for _ in range(self.order.warmup_iterations):
-            for number in range(len(self.split.plan.stages)):
-                await _together(*(self._run_stage(copy, number) for copy in copies))
+            await self._pass(copies)
+        settled = max(at.lane.opened_at for copy in copies for at in copy.lanes) + self.order.rules.settle_seconds
+        while time.monotonic() < settled:
+            await self._pass(copies)
+
+    async def _pass(self, copies: list[_Copy]) -> None:
+        for number in range(len(self.split.plan.stages)):
+            await _together(*(self._run_stage(copy, number) for copy in copies))
 
     async def _warm(self, at: LeasedLane, batch: Batch, model: Model) -> None:
         begin, best, steady = time.perf_counter(), float("inf"), 0

@@ -14,6 +14,19 @@ Place = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
+class MeasuringRules:
+    """How measuring goes.
+
+    Attributes:
+        memory_interval_seconds: Shortest pause between two samples of memory.
+        settle_seconds: How old lanes must be; until then warm-up goes on.
+    """
+
+    memory_interval_seconds: float = 0.1
+    settle_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class PlanOrder:
     """What is to be carried out.
 
@@ -26,7 +39,7 @@ class PlanOrder:
         iterations: How often the plan is run and measured.
         warmup_iterations: Passes over the whole plan before the first measured one.
         return_outputs: Tell what the models gave back in the last iteration.
-        memory_interval_seconds: Shortest pause between two samples of memory.
+        rules: How it is measured.
         deadline: Of the caller, a monotonic time.
     """
 
@@ -38,5 +51,5 @@ class PlanOrder:
     iterations: int = 1
     warmup_iterations: int = 0
     return_outputs: bool = False
-    memory_interval_seconds: float = 0.1
+    rules: MeasuringRules = MeasuringRules()
     deadline: float = float("inf")

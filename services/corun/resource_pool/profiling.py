@@ -9,10 +9,11 @@ from corun.resource_pool.capabilities import Capabilities
 from corun.resource_pool.core.engine_choice import Fallback
 from corun.resource_pool.core.events import Event, Measured, ModelLoaded
 from corun.resource_pool.core.plan import Plan, PlannedRun
+from corun.resource_pool.core.profile_length import FIRST_RUNS, further_runs
 from corun.resource_pool.execution import PlanExecution
 from corun.resource_pool.models import Model
 from corun.resource_pool.plan_inputs import batches_of
-from corun.resource_pool.plan_order import PlanOrder
+from corun.resource_pool.plan_order import MeasuringRules, PlanOrder
 from corun.resource_pool.pool import Pool
 from corun.resource_pool.preparation import Preparation
 
@@ -44,16 +45,19 @@ async def profile(
     *,
     platform: str,
     preferred_engine: str,
-    run_count: int,
+    run_count: int | None,
     pool: Pool,
     preparation: Preparation,
     capabilities: Capabilities,
-    memory_interval_seconds: float,
+    rules: MeasuringRules,
     deadline: float,
 ) -> list[Profile]:
-    """Runs the model `run_count` times under each setting, as a plan of a single run, after a warm-up."""
-    profiles = []
-    for setting in settings:
+    """Runs the model under each setting as a plan of a single run, after a warm-up.
+
+    `run_count` times, or if that is None as often as it takes to tell the time from the noise.
+    """
+
+    async def measured(setting: Setting, iterations: int) -> tuple[Measured, float]:
         run = PlannedRun(model.name, setting.batch_size, 0)
         order = PlanOrder(
             plan=Plan(((run,),), (setting.lane_width,)),
@@ -61,29 +65,37 @@ async def profile(
             platform=platform,
             batches={(0, 0): batches_of(run, model, {})},
             preferences={model.model_type: preferred_engine},
-            iterations=run_count,
-            memory_interval_seconds=memory_interval_seconds,
+            iterations=iterations,
+            rules=rules,
             deadline=deadline,
         )
-        execution = PlanExecution(pool, preparation, capabilities, order)
         loads: list[float] = []
 
-        def note_loads(event: Event, loads: list[float] = loads) -> None:
+        def note_loads(event: Event) -> None:
             if isinstance(event, ModelLoaded):
                 loads.append(event.load_time_ms)
 
-        measured = await execution.run(note_loads)
-        profiles.append(_profile(setting, measured, sum(loads)))
+        found = await PlanExecution(pool, preparation, capabilities, order).run(note_loads)
+        return found, sum(loads)
+
+    profiles = []
+    for setting in settings:
+        first, load_time_ms = await measured(setting, run_count or FIRST_RUNS)
+        parts = [first]
+        if run_count is None and (more := further_runs([run.run_time_ms for run in first.runs])):
+            parts.append((await measured(setting, more))[0])
+        profiles.append(_profile(setting, parts, load_time_ms))
     return profiles
 
 
-def _profile(setting: Setting, measured: Measured, load_time_ms: float) -> Profile:
+def _profile(setting: Setting, parts: Sequence[Measured], load_time_ms: float) -> Profile:
+    last = parts[-1]
     return Profile(
         setting=setting,
-        run_times_ms=tuple(run.run_time_ms for run in measured.runs),
-        memory_mb=measured.figures.memory_mb,
+        run_times_ms=tuple(run.run_time_ms for part in parts for run in part.runs),
+        memory_mb=max(part.figures.memory_mb for part in parts),
         load_time_ms=load_time_ms,
-        engine=measured.engine,
-        adapter=measured.adapter,
-        fallback=next(iter(measured.fallbacks), None),
+        engine=last.engine,
+        adapter=last.adapter,
+        fallback=next(iter(last.fallbacks), None),
     )

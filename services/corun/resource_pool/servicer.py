@@ -25,7 +25,7 @@ from corun.resource_pool.execution import PlanExecution
 from corun.resource_pool.inference import Inference, InferOrder, stand_in
 from corun.resource_pool.models import Model, ModelCatalog
 from corun.resource_pool.plan_inputs import Batch, MemberInput, batches_of
-from corun.resource_pool.plan_order import PlanOrder
+from corun.resource_pool.plan_order import MeasuringRules, PlanOrder
 from corun.resource_pool.pool import Pool
 from corun.resource_pool.preparation import Preparation
 from corun.resource_pool.profiling import Setting, profile
@@ -49,6 +49,10 @@ class ResourcePoolServicer(ResourcePoolServiceServicer):
     inference: Inference
     sharing: Sharing
     status: PoolStatus
+
+    @property
+    def _rules(self) -> MeasuringRules:
+        return MeasuringRules(self.settings.memory_interval_seconds, self.settings.settle_seconds)
 
     async def ListModels(self, request: messages.ListModelsRequest, context: Context) -> messages.ListModelsResponse:
         if not request.names:
@@ -124,11 +128,11 @@ class ResourcePoolServicer(ResourcePoolServiceServicer):
             [Setting(each.batch_size, each.lane_width) for each in request.settings],
             platform=platform_name(request.platform),
             preferred_engine=request.engine,
-            run_count=request.run_count if request.HasField("run_count") else 3,
+            run_count=request.run_count if request.HasField("run_count") else None,
             pool=self.pool,
             preparation=self.preparation,
             capabilities=self.capabilities,
-            memory_interval_seconds=self.settings.memory_interval_seconds,
+            rules=self._rules,
             deadline=_deadline(context),
         )
         return messages.ProfileModelResponse(
@@ -155,7 +159,7 @@ class ResourcePoolServicer(ResourcePoolServiceServicer):
             iterations=request.iterations if request.HasField("iterations") else 1,
             warmup_iterations=request.warmup_iterations,
             return_outputs=request.return_outputs,
-            memory_interval_seconds=self.settings.memory_interval_seconds,
+            rules=self._rules,
             deadline=_deadline(context),
         )
         execution = PlanExecution(self.pool, self.preparation, self.capabilities, order)

@@ -77,7 +77,7 @@ def test_every_nth_execution_is_due_unless_disabled() -> None:
 
 
 def test_executions_are_numbered_by_platform_from_one() -> None:
-    counter = ExecutionCounter()
+    counter = ExecutionCounter({})
     assert [counter.next_number(each) for each in ("wasm", "wasm", "webgpu", "wasm")] == [1, 2, 1, 3]
 
 

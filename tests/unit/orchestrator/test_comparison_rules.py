@@ -13,7 +13,6 @@ from corun.orchestrator.core.comparison import (
     median_figures,
     noise,
     rotated,
-    tied_with,
     typical_round,
 )
 from corun.orchestrator.core.terms import Figures, Goal, Strategy
@@ -54,28 +53,25 @@ def test_the_median_of_two_rounds_is_represented_by_the_lower_one() -> None:
 
 
 @pytest.mark.parametrize(
-    ("behind", "own_noise", "noise_of_best", "is_tied"),
+    ("best", "other", "is_tied"),
     [
-        (102.0, 0.0, 0.0, True),  # exactly the floor of 2 %
-        (102.1, 0.0, 0.0, False),
-        (105.0, 0.05, 0.0, True),  # its own noise
-        (105.0, 0.0, 0.05, True),  # the best one's noise
-        (105.1, 0.05, 0.05, False),  # the larger of both, not their sum
+        ([100.0], [109.0], True),  # one round says nothing of its noise: 10 % is taken for it
+        ([100.0], [111.0], False),
+        ([100.0] * 9, [101.9] * 9, True),  # never closer than 2 %
+        ([100.0] * 9, [103.0] * 9, False),
+        ([100.0, 120.0, 80.0], [130.0, 156.0, 104.0], False),  # 26 % behind in each round, however they wander
+        ([100.0, 120.0, 80.0], [130.0, 100.0, 95.0], True),
     ],
 )
-def test_a_tie_is_within_the_larger_noise_and_at_least_two_percent(
-    behind: float, own_noise: float, noise_of_best: float, is_tied: bool
-) -> None:
-    medians = {PARALLEL: latency(100.0), BATCHED: latency(behind)}
-    tied = tied_with(PARALLEL, medians=medians, noises={PARALLEL: noise_of_best, BATCHED: own_noise}, goal=Goal.LATENCY)
-    assert (BATCHED in tied) is is_tied
-    assert PARALLEL in tied
+def test_a_tie_is_what_rounds_cannot_tell_apart(best: list[float], other: list[float], is_tied: bool) -> None:
+    verdict = judge({PARALLEL: latencies(*best), BATCHED: latencies(*other)}, recommended=PARALLEL, goal=Goal.LATENCY)
+    assert verdict.best is PARALLEL
+    assert (BATCHED in verdict.tied) is is_tied
 
 
 def test_nothing_but_zero_ties_with_a_best_of_zero() -> None:
-    medians = {PARALLEL: memory(0.0), SEQUENTIAL: memory(0.0), BATCHED: memory(0.1)}
-    noises = dict.fromkeys(medians, 0.0)
-    assert tied_with(PARALLEL, medians=medians, noises=noises, goal=Goal.MEMORY) == (PARALLEL, SEQUENTIAL)
+    rounds = {PARALLEL: [memory(0.0)] * 3, SEQUENTIAL: [memory(0.0)] * 3, BATCHED: [memory(0.1)] * 3}
+    assert judge(rounds, recommended=PARALLEL, goal=Goal.MEMORY).tied == (PARALLEL, SEQUENTIAL)
 
 
 @pytest.mark.parametrize(

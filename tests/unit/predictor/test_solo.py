@@ -21,9 +21,9 @@ def factor(found: SoloTime) -> float:
     return found.estimate.high / found.estimate.value
 
 
-def test_repeated_runs_give_their_median_with_a_narrow_interval(place: Place, runs: Runs) -> None:
+def test_repeated_runs_give_their_middle_with_a_narrow_interval(place: Place, runs: Runs) -> None:
     found = solo(Knowledge().learned([runs("bert", 98, 100, 103)]), place, "bert")
-    assert found.time_ms == pytest.approx(100)
+    assert found.time_ms == pytest.approx(100.3, abs=0.1)
     assert (found.basis, found.observation_count) == (Basis.OBSERVED, 3)
     assert found.estimate.low < 100 < found.estimate.high
     assert factor(found) < 1.2

@@ -26,6 +26,7 @@ def execution_report(
 ) -> ExecutionReport:
     """The report of an execution that went well."""
     chosen, predicted, measured = result.chosen, result.predicted, result.measured
+    known = result.HasField("predicted")
     report: ExecutionReport = {
         "success": True,
         "execution_id": result.execution_id,
@@ -35,25 +36,27 @@ def execution_report(
         "strategy_automatic": chosen.automatic,
         "hardware_platform": platform_name(request.platform),
         "optimization_goal": goal_name(request.goal),
-        "predicted_latency": predicted.latency_ms.value,
-        "predicted_throughput": predicted.throughput_items_per_second.value,
-        "predicted_memory": predicted.memory_mb.value,
+        "predicted_latency": predicted.latency_ms.value if known else None,
+        "predicted_throughput": predicted.throughput_items_per_second.value if known else None,
+        "predicted_memory": predicted.memory_mb.value if known else None,
         "actual_latency": measured.performance.latency_ms,
         "actual_throughput": measured.performance.throughput_items_per_second,
         "actual_memory": measured.performance.memory_mb,
-        "intervals": _intervals(predicted),
+        "intervals": _intervals(predicted) if known else {},
         "predictor_version": chosen.prediction.predictor_version,
         "engine": measured.engine,
         "adapter": measured.adapter,
         "software_adapter": measured.software_adapter,
         "models": _models(request.workload, result.models),
-        "queue_time_ms": measured.queue_time_ms,
+        "queue_time_ms": result.queue_time_ms + measured.queue_time_ms,
         "load_time_ms": measured.load_time_ms,
         "warmup_time_ms": measured.warmup_time_ms,
         "iteration_latencies_ms": list(measured.iteration_latencies_ms),
         "retry_count": measured.retry_count,
         "validated": result.HasField("errors"),
         "recorded": result.recorded,
+        "record_queued": result.record_queued,
+        "degraded": list(result.degraded),
         "warnings": list(result.warnings),
         "fallbacks": fallback_reports(measured.fallbacks),
         "boundary_bytes": measured.boundary_bytes,
@@ -112,7 +115,11 @@ def comparison_report(
         "optimization_impact": {"improvement_percent": result.improvement_percent},
         "strategy_results": {strategy_name(each.strategy): _strategy_report(each) for each in result.strategies},
         "models": _models(request.workload, result.models),
+        "round_count": result.round_count,
+        "rounds_reason": result.rounds_reason,
         "recorded": result.recorded,
+        "record_queued": result.record_queued,
+        "degraded": list(result.degraded),
         "warnings": list(result.warnings),
     }
 
@@ -134,6 +141,13 @@ def _strategy_report(compared: orchestrator_service_pb2.ComparedStrategy) -> Str
         report["latency"], report["throughput"] = medians["latency"], medians["throughput"]
         report["memory"], report["noise"] = medians["memory"], compared.noise
         report["rounds"] = [_figures(each) for each in compared.rounds]
+    if compared.HasField("behind"):
+        behind = compared.behind
+        report["behind"] = {
+            "mean": behind.mean,
+            "interval": [behind.low, behind.high],
+            "p_value": behind.p_value,
+        }
     if compared.HasField("error"):
         error = from_event(compared.error)
         report["error"] = {"code": error.code, "reason": error.reason, "message": error.message}

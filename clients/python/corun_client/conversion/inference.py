@@ -121,7 +121,7 @@ def inference(response: pool_pb2.InferResponse) -> Inference:
     """The answer with arrays instead of messages."""
     return Inference(
         outputs={tensor.name: array_of(tensor) for tensor in response.outputs},
-        items=[_item_report(item) for item in response.results],
+        items=[item_report(item) for item in response.results],
         run_time_ms=response.run_time_ms,
         engine=response.engine,
         adapter=response.adapter,
@@ -155,7 +155,8 @@ def _checked(items: Sequence[_Item] | None, parameter: str, kind: type[_Item]) -
     return items or ()
 
 
-def _item_report(item: pool_pb2.ItemResult) -> ItemReport:
+def item_report(item: pool_pb2.ItemResult) -> ItemReport:
+    """What the outputs mean for one item."""
     report: ItemReport = {}
     if item.embedding:
         report["embedding"] = list(item.embedding)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import NotRequired, TypedDict
 
+from corun_client.conversion.executions import MemberOutputReport
 from corun_client.conversion.fallbacks import FallbackReport
 from corun_client.conversion.validation_reports import HistoryPoint, RefinementReport, TrendReport
 
@@ -53,7 +54,9 @@ class UsedLane(TypedDict):
 
 
 class ExecutionReport(TypedDict):
-    """What execute gives back. `intervals` are [low, high], meant to hold nine measurements out of ten.
+    """What execute gives back. `intervals` are [low, high], meant to hold nine measurements out of ten; there are none,
+    and predictions are None, where the predictor did not answer: `degraded` names the services that were done without.
+    `queue_time_ms` is all waiting for a browser. `record_queued`: not on the validator's record yet, but kept for it.
 
     `engine` and `adapter` are those of the first lane; `lanes` and `runs` say where each model ran, `fallbacks`
     which preferred browsers could not serve.
@@ -67,9 +70,9 @@ class ExecutionReport(TypedDict):
     strategy_automatic: bool
     hardware_platform: str
     optimization_goal: str
-    predicted_latency: float
-    predicted_throughput: float
-    predicted_memory: float
+    predicted_latency: float | None
+    predicted_throughput: float | None
+    predicted_memory: float | None
     actual_latency: float
     actual_throughput: float
     actual_memory: float
@@ -87,11 +90,14 @@ class ExecutionReport(TypedDict):
     validated: bool
     error_rates: NotRequired[dict[str, float]]
     recorded: bool
+    record_queued: bool
+    degraded: list[str]
     warnings: list[str]
     fallbacks: list[FallbackReport]
     boundary_bytes: int
     lanes: list[UsedLane]
     runs: list[RunReport]
+    outputs: NotRequired[list[MemberOutputReport]]
 
 
 class Figures(TypedDict):
@@ -110,6 +116,15 @@ class StatusReport(TypedDict):
     message: str
 
 
+class DifferenceReport(TypedDict):
+    """How far a strategy is behind the best, as a fraction, by a paired t-test on rounds; `interval` holds the true
+    difference with 95 % confidence."""
+
+    mean: float
+    interval: list[float]
+    p_value: float
+
+
 class StrategyReport(TypedDict, total=False):
     """One strategy of a comparison: medians over its rounds, or `error` where it failed."""
 
@@ -126,6 +141,7 @@ class StrategyReport(TypedDict, total=False):
     adapter: str
     lanes: list[UsedLane]
     fallbacks: list[FallbackReport]
+    behind: DifferenceReport
     error: StatusReport
 
 
@@ -143,7 +159,11 @@ class ComparisonReport(TypedDict):
     optimization_impact: dict[str, float]
     strategy_results: dict[str, StrategyReport]
     models: list[ModelRun]
+    round_count: int
+    rounds_reason: str
     recorded: bool
+    record_queued: bool
+    degraded: list[str]
     warnings: list[str]
 
 

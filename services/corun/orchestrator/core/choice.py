@@ -17,11 +17,33 @@ class Choice:
     automatic: bool
 
 
-def choose(*, asked: Strategy | None, recommended: Strategy, reason: str) -> Choice:
-    """The caller's strategy if there is one, else the recommended one with the predictor's reason."""
+def choose(*, asked: Strategy | None, recommended: Strategy, reason: str, objections: Sequence[str] = ()) -> Choice:
+    """The caller's strategy if there is one, else the recommended one with the predictor's reason.
+
+    What the caller asks for runs in any case; `objections` say why it would not have been eligible.
+    """
     if asked is None:
         return Choice(recommended, reason, automatic=True)
-    return Choice(asked, f"asked for by the caller; the predictor would choose {recommended}", automatic=False)
+    words = f"asked for by the caller; the predictor would choose {recommended}"
+    return Choice(asked, "; ".join([words, *_outside(objections)]), automatic=False)
+
+
+def without_prediction(
+    *,
+    asked: Strategy | None,
+    by_thresholds: tuple[Strategy, str],
+    objections: Sequence[str] = (),
+) -> Choice:
+    """The same where the predictor does not answer: the caller's strategy, else the one of the thresholds."""
+    if asked is not None:
+        words = "asked for by the caller; the predictor does not answer"
+        return Choice(asked, "; ".join([words, *_outside(objections)]), automatic=False)
+    strategy, why = by_thresholds
+    return Choice(strategy, f"the predictor does not answer; by the thresholds alone: {why}", automatic=True)
+
+
+def _outside(objections: Sequence[str]) -> list[str]:
+    return [f"outside the configuration: {each}" for each in objections]
 
 
 def favourite(

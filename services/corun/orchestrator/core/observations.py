@@ -37,21 +37,23 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """A setting measured alone: milliseconds of every run, and the peak of memory in megabytes."""
+    """A setting measured alone: milliseconds of every run, peak of memory in megabytes, loading in milliseconds."""
 
     setting: Setting
     run_times_ms: tuple[float, ...]
     memory_mb: float
+    load_time_ms: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """One run that had its lane's cores to itself; memory where it was measured for this model alone."""
+    """One run that had its lane's cores to itself; memory and loading where they were measured for this model alone."""
 
     model_name: str
     setting: Setting
     run_time_ms: float
     memory_mb: float | None = None
+    load_time_ms: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,14 +81,15 @@ def profile_orders(suggestions: Iterable[tuple[str, Setting]]) -> list[ProfileOr
 
 
 def observed_profiles(model_name: str, profiles: Iterable[Profile]) -> list[Observation]:
-    """Every run of the profiles. The peak of memory goes with the first run of its setting only: it was
+    """Every run of the profiles. Memory and loading go with the first run of their setting only: they were
     measured once, however often the model ran."""
     found = []
     for profile in profiles:
         memory = profile.memory_mb if isfinite(profile.memory_mb) and profile.memory_mb > 0 else None
+        loading = profile.load_time_ms if _is_a_time(profile.load_time_ms) else None
         for time in filter(_is_a_time, profile.run_times_ms):
-            found.append(Observation(model_name, profile.setting, time, memory))
-            memory = None
+            found.append(Observation(model_name, profile.setting, time, memory, loading))
+            memory = loading = None
     return found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -23,10 +24,10 @@ class ValidationPolicy:
 
 
 class ExecutionCounter:
-    """Numbers the executions of each platform, from 1, since the service started."""
+    """Numbers the executions of each platform, from 1; `counts` are those that there were before."""
 
-    def __init__(self) -> None:
-        self._counts: Counter[str] = Counter()
+    def __init__(self, counts: Mapping[str, int]) -> None:
+        self._counts = Counter(counts)
 
     def next_number(self, platform: str) -> int:
         """Counts one more execution on `platform` and says which it is."""

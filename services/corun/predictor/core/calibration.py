@@ -22,6 +22,8 @@ _MEMORY_RANGE = 2.0
 # How far apart observed models are from the same rates before there are enough to tell: a factor of 2.3.
 _PRIOR_RATE_SPREAD = 0.5
 _LEAST_RATE_SPREAD = 0.2
+# Executions that the assumed part of a runtime that lanes share weighs as much as.
+_ASSUMED_COUNT = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +39,11 @@ class Calibration:
         scale: The same over all widths.
         scale_sigma: Standard deviation of the logarithm of a time from a graph.
         sharing: What runs beside each other cost.
-        lane_mb: Runtime of a lane without threads, megabytes.
+        lane_mb: Runtime of a browser's first lane without threads, megabytes.
         lane_sigma: Its standard deviation, as a share.
+        shared_mb: Part of it that further lanes share, megabytes.
         weight_factor: Copies of the weights that a session takes at its peak, while it is loaded.
+        load_ms_per_mb: Loading, milliseconds for each megabyte of weights.
     """
 
     rates: Rates
@@ -48,7 +52,9 @@ class Calibration:
     scale_sigma: float
     sharing: SharingLaw
     lane_mb: float
+    shared_mb: float
     weight_factor: float
+    load_ms_per_mb: float
     lane_sigma: float = 0.35
     speed_up_models: int = 0
     scale: float = 1.0
@@ -67,6 +73,7 @@ def calibrate(
     ratios = _graph_ratios(rates, observed, features)
     logs = [math.log(ratio) for by_width in ratios.values() for ratio in by_width]
     lane = _lane_line(rates, observed, features)
+    lane_mb = lane.intercept if lane else rates.lane_mb
     return Calibration(
         rates=rates,
         noise=_noise(observed),
@@ -76,9 +83,11 @@ def calibrate(
         scale_by_width={width: statistics.median(by_width) for width, by_width in ratios.items()},
         scale_sigma=_scale_sigma(logs, rates),
         sharing=sharing_law(rates, experiences),
-        lane_mb=lane.intercept if lane else rates.lane_mb,
+        lane_mb=lane_mb,
+        shared_mb=min(lane_mb, _shared_mb(rates, experiences)),
         lane_sigma=0.15 if lane else 0.35,
         weight_factor=lane.slope if lane else rates.weight_factor,
+        load_ms_per_mb=_load_ms_per_mb(rates, observed, features),
     )
 
 
@@ -129,6 +138,24 @@ def _scale_sigma(logs: list[float], rates: Rates) -> float:
     middle = statistics.median(logs)
     measured = robust_sigma(each - middle for each in logs)
     return max(_LEAST_RATE_SPREAD, shrunk_sigma(measured, len(logs), prior=_PRIOR_RATE_SPREAD, prior_count=2))
+
+
+def _load_ms_per_mb(rates: Rates, observed: Mapping[str, History], features: Mapping[str, GraphFeatures]) -> float:
+    weights_mb = {name: graph.weight_bytes / 1e6 for name, graph in features.items() if graph.weight_bytes}
+    measured = [
+        load_ms / weights_mb[name]
+        for name in sorted(observed.keys() & weights_mb.keys())
+        if (load_ms := observed[name].load_ms) is not None
+    ]
+    return statistics.median(measured) if measured else rates.load_ms_per_mb
+
+
+def _shared_mb(rates: Rates, experiences: Sequence[Experience]) -> float:
+    readings = [each.shared_mb for each in experiences if each.shared_mb is not None]
+    if not readings:
+        return rates.shared_mb
+    measured, count = statistics.median(readings), len(readings)
+    return max(0.0, (count * measured + _ASSUMED_COUNT * rates.shared_mb) / (count + _ASSUMED_COUNT))
 
 
 def _lane_line(rates: Rates, observed: Mapping[str, History], features: Mapping[str, GraphFeatures]) -> Line | None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from corun.predictor.core.interval import NOISE_FLOOR
 from corun.predictor.core.knowledge import Knowledge
+from corun.predictor.core.loading import loading_ms
 from corun.predictor.core.memory import PlanMemory, plan_memory
 from corun.predictor.core.planner import Plan, PlannedRun
 from corun.predictor.core.sharing import Machine, SharedRun, makespan
@@ -25,13 +26,15 @@ class Composition:
     """The explained cost of a plan.
 
     `solo_ms` is the sum over stages of the longest solo run, `contention_ms` what sharing adds, `dispatch_ms`
-    the hand-over; they add up to the latency. `log_sigma` is the standard deviation of the latency's logarithm.
-    `solo_times` are in the order of the plan's stages.
+    the hand-over; they add up to the latency. `loading_ms` comes before it where no lane holds the models.
+    `log_sigma` is the standard deviation of the latency's logarithm. `solo_times` are in the order of the plan's
+    stages.
     """
 
     solo_ms: float
     contention_ms: float
     dispatch_ms: float
+    loading_ms: float
     log_sigma: float
     memory: PlanMemory
     solo_times: tuple[SoloTime, ...]
@@ -57,6 +60,7 @@ def compose(plan: Plan, environment: Environment, knowledge: Knowledge, solo_tim
         solo_ms=longest,
         contention_ms=busy - longest,
         dispatch_ms=dispatch,
+        loading_ms=loading_ms(knowledge, environment.place, plan),
         log_sigma=max(NOISE_FLOOR, spread),
         memory=plan_memory(knowledge, environment.place, plan),
         solo_times=tuple(solo for stage in stages for solo in stage),

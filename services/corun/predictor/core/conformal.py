@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from bisect import insort
 from collections.abc import Sequence
 from statistics import NormalDist
 
@@ -12,37 +11,44 @@ from corun.predictor.core.interval import NINE_IN_TEN
 
 MISS_RATE = 0.1
 _WINDOW = 100
-_STEP = 0.02
+# Surprises after which one counts half: the first ones, of what was not known yet, say little of what is known now.
+_HALF_LIFE = 8.0
+# How much each miss moves the rate that is aimed at, and how much of that is forgotten at each further surprise.
+_STEP, _FORGOTTEN = 0.02, 0.04
 _LEAST_RATE, _MOST_RATE = 0.01, 0.4
 _LEAST, _MOST = 0.3, 8.0
 # What a normal error would have shown, as if it had been observed: a start that a few surprises do not upset.
-_ASSUMED = tuple(NormalDist().inv_cdf(0.5 + (index + 0.5) / 20) for index in range(10))
+_ASSUMED = tuple((NormalDist().inv_cdf(0.5 + (index + 0.5) / 20), 0.3) for index in range(10))
 
 
 def deviations(surprises: Sequence[Surprise]) -> float:
     """Standard deviations to either side of a prediction that hold nine of ten measurements.
 
     Split conformal prediction (Vovk et al. 2005) on errors that were recorded before they were learnt, in units of
-    the cost model's own standard deviation; the miss rate that is aimed at follows the observed misses, so that
-    the promise is kept while the machine changes (Gibbs and Candes 2021).
+    the cost model's own standard deviation, newer ones weighing more (Barber et al. 2023); the miss rate that is
+    aimed at follows the observed misses, so that the promise is kept while the machine changes (Gibbs and Candes 2021).
 
     Args:
         surprises: Oldest first. Without any it is the normal distribution's figure.
     """
     if not surprises:
         return NINE_IN_TEN
-    scores = [abs(each.log_ratio) / each.log_sigma for each in surprises]
-    window = sorted(_ASSUMED)
+    scores = [abs(each.log_ratio) / each.log_sigma for each in surprises[-_WINDOW:]]
     rate = MISS_RATE
     for index, score in enumerate(scores):
-        missed = score > _quantile(window, rate)
-        rate = min(_MOST_RATE, max(_LEAST_RATE, rate + _STEP * (MISS_RATE - missed)))
-        insort(window, score)
-        if index >= _WINDOW:
-            window.remove(scores[index - _WINDOW])
-    return min(_MOST, max(_LEAST, _quantile(window, rate)))
+        missed = score > _quantile(scores[:index], rate)
+        rate += _STEP * (MISS_RATE - missed) + _FORGOTTEN * (MISS_RATE - rate)
+        rate = min(_MOST_RATE, max(_LEAST_RATE, rate))
+    return min(_MOST, max(_LEAST, _quantile(scores, rate)))
 
 
-def _quantile(ascending: Sequence[float], rate: float) -> float:
-    rank = math.ceil((len(ascending) + 1) * (1 - rate))
-    return ascending[min(rank, len(ascending)) - 1]
+def _quantile(scores: Sequence[float], rate: float) -> float:
+    """Where all but `rate` of the weight lies below, the assumed scores' included."""
+    aged = [(score, math.pow(0.5, age / _HALF_LIFE)) for age, score in enumerate(reversed(scores))]
+    weighted = sorted([*_ASSUMED, *aged])
+    left = (1 - rate) * sum(weight for _, weight in weighted)
+    for score, weight in weighted:
+        left -= weight
+        if left <= 0:
+            return score
+    return weighted[-1][0]

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-import statistics
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from corun.predictor.core.interval import NOISE_FLOOR, robust_sigma, shrunk_sigma
 from corun.predictor.core.line import Line, Point, fit_line
+from corun.predictor.core.robust import typical
 
-# Runs at one batch size that are believed over the line through all of them. Fewer may be an outlier.
+# Occasions at one batch size that are believed over the line through all of them. Fewer may be an outlier.
 _BELIEVED_COUNT = 3
 # Spread of repeated runs before there are enough to tell: the middle of what was measured (4-10 %).
 _PRIOR_SPREAD = 0.07
@@ -64,20 +64,21 @@ class Curve:
         return math.hypot(self.spread * math.sqrt(1 + 1 / self.count), step * math.log2(outside))
 
 
-def fit_curve(samples: Sequence[tuple[int, float]], *, fixed_share: float) -> Curve:
+def fit_curve(
+    samples: Sequence[tuple[int, float]], *, fixed_share: float, occasions: Sequence[int] | None = None
+) -> Curve:
     """Fits batch sizes and figures above 0, at least one.
 
-    `fixed_share` is the part of the figure at batch size 1 that does not grow with the batch. It is only used
-    where a single batch size was observed, which cannot tell.
+    Args:
+        samples: Batch size and figure of each.
+        fixed_share: The part of the figure at batch size 1 that does not grow with the batch. It is only used where
+            a single batch size was observed, which cannot tell.
+        occasions: What each sample was observed together with: whatever disturbed one run of an occasion may have
+            disturbed all of them. Each is an occasion of its own if this is None.
     """
-    by_batch: dict[int, list[float]] = {}
-    for batch_size, figure in samples:
-        by_batch.setdefault(batch_size, []).append(figure)
-    points = [
-        Point(batch_size, statistics.median(figures), len(figures)) for batch_size, figures in sorted(by_batch.items())
-    ]
+    points = _points(samples, occasions if occasions is not None else range(len(samples)))
     line = fit_line(points) if len(points) > 1 else _line_through(points[0], fixed_share)
-    believed = [point for point in points if point.weight >= _BELIEVED_COUNT]
+    believed = [point for point in points if point.weight >= _BELIEVED_COUNT or len(points) == 1]
     knots = tuple((int(point.x), figure) for point, figure in zip(believed, _rising(believed), strict=True))
     curve = Curve(line, knots, _PRIOR_SPREAD, len(samples), int(points[0].x), int(points[-1].x))
     measured = robust_sigma(math.log(figure / curve.at(batch_size)) for batch_size, figure in samples)
@@ -85,6 +86,17 @@ def fit_curve(samples: Sequence[tuple[int, float]], *, fixed_share: float) -> Cu
     return Curve(
         line, knots, min(_LARGEST_SPREAD, max(NOISE_FLOOR, spread)), curve.count, curve.smallest, curve.largest
     )
+
+
+def _points(samples: Sequence[tuple[int, float]], occasions: Sequence[int]) -> list[Point]:
+    """Each batch size with what is typical of its occasions, and their number."""
+    found: dict[int, dict[int, list[float]]] = {}
+    for (batch_size, figure), occasion in zip(samples, occasions, strict=True):
+        found.setdefault(batch_size, {}).setdefault(occasion, []).append(math.log(figure))
+    return [
+        Point(batch_size, math.exp(typical([typical(logs) for logs in together.values()])), len(together))
+        for batch_size, together in sorted(found.items())
+    ]
 
 
 def _line_through(point: Point, fixed_share: float) -> Line:

@@ -60,7 +60,8 @@ class ContentionReading:
 class Experience:
     """What is kept of an execution: its figures, and what it said when it arrived.
 
-    `dispatch_ms` is the hand-over of each run, milliseconds, or None where the runs were not told.
+    `dispatch_ms` is the hand-over of each run, milliseconds, or None where the runs were not told; `shared_mb` the
+    part of a runtime that its lanes seem to share, megabytes, or None where nothing tells.
     """
 
     plan: Plan
@@ -72,3 +73,4 @@ class Experience:
     memory: Surprise | None = None
     contentions: tuple[ContentionReading, ...] = ()
     dispatch_ms: float | None = None
+    shared_mb: float | None = None

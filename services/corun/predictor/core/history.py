@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import math
+import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from corun.predictor.core.curve import Curve, fit_curve
-from corun.predictor.core.drift import realigned
 from corun.predictor.core.observation import Observation
 
 MAX_SAMPLES = 64
 MAX_WIDTHS = 8
-# Changes of the machine's speed that kept samples may lie on either side of.
-_CHANGES = 4
 # Below what browsers' clocks can tell.
-_SHORTEST_MS = 0.001
+SHORTEST_MS = 0.001
 # Parts of a figure at batch size 1 that do not grow with the batch, where one batch size cannot tell: the
 # overhead of a run is a small part of its time; weights and runtime are most of its memory.
-_FIXED_TIME_SHARE = 0.1
+FIXED_TIME_SHARE = 0.1
 _FIXED_MEMORY_SHARE = 0.9
 
 
@@ -28,13 +25,15 @@ class History:
 
     Attributes:
         samples: At most `MAX_SAMPLES` a width, at most `MAX_WIDTHS` widths.
-        times: Run time in milliseconds by lane width.
+        times: Run time in milliseconds by lane width, at the machine's newest pace.
         memory: Peak memory in megabytes less the lane's threads, over all widths; None where never measured.
+        load_ms: Median time of loading, milliseconds; None where never measured.
     """
 
     samples: Mapping[int, tuple[Observation, ...]] = field(default_factory=dict)
     times: Mapping[int, Curve] = field(default_factory=dict)
     memory: Curve | None = None
+    load_ms: float | None = None
 
     @property
     def count(self) -> int:
@@ -42,18 +41,16 @@ class History:
         return sum(map(len, self.samples.values()))
 
     def extended(self, observations: Iterable[Observation], *, thread_mb: float) -> History:
-        """This history with newer observations; only the curves that they touch are fitted again."""
-        samples, times = dict(self.samples), dict(self.times)
+        """This history with newer observations. Its times are those of before: see `pace.fitted`."""
+        samples = dict(self.samples)
         newer: dict[int, list[Observation]] = {}
         for observation in observations:
             newer.setdefault(observation.lane_width, []).append(observation)
         for width, fresh in newer.items():
-            kept = _newest([*samples.pop(width, ()), *fresh])
-            samples[width] = kept
-            times[width] = _time_curve([(each.batch_size, max(_SHORTEST_MS, each.run_time_ms)) for each in kept])
+            samples[width] = _newest([*samples.pop(width, ()), *fresh])
         for width in list(samples)[:-MAX_WIDTHS]:
-            del samples[width], times[width]
-        return History(samples, times, _memory_curve(samples, thread_mb))
+            del samples[width]
+        return History(samples, self.times, _memory_curve(samples, thread_mb), _load_ms(samples))
 
 
 def _newest(observations: Sequence[Observation]) -> tuple[Observation, ...]:
@@ -68,15 +65,9 @@ def _newest(observations: Sequence[Observation]) -> tuple[Observation, ...]:
     return tuple(observations[position] for position in kept)
 
 
-def _time_curve(samples: Sequence[tuple[int, float]]) -> Curve:
-    """The curve at the newest level: where the machine became slower or faster, older times are scaled to now."""
-    curve = fit_curve(samples, fixed_share=_FIXED_TIME_SHARE)
-    logs = [math.log(time_ms / curve.at(batch_size)) for batch_size, time_ms in samples]
-    aligned = realigned(logs, changes=_CHANGES)
-    if aligned == logs:
-        return curve
-    moved = [(batch, curve.at(batch) * math.exp(log)) for (batch, _), log in zip(samples, aligned, strict=True)]
-    return fit_curve(moved, fixed_share=_FIXED_TIME_SHARE)
+def _load_ms(samples: Mapping[int, Sequence[Observation]]) -> float | None:
+    measured = [each.load_time_ms for kept in samples.values() for each in kept if each.load_time_ms is not None]
+    return statistics.median(measured) if measured else None
 
 
 def _memory_curve(samples: Mapping[int, Sequence[Observation]], thread_mb: float) -> Curve | None:

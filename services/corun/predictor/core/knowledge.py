@@ -12,6 +12,7 @@ from corun.predictor.core.correction import IDENTITY, LinearCorrection
 from corun.predictor.core.execution import Experience
 from corun.predictor.core.history import History
 from corun.predictor.core.observation import GraphFeatures, Lesson, Observation
+from corun.predictor.core.pace import fitted
 from corun.predictor.core.rates import rates_of
 from corun.predictor.core.workload import Place, Platform
 
@@ -37,6 +38,7 @@ class Knowledge:
         corrections: The refined correction of latency that serves, by platform.
         calibrations: What all models of a place have in common.
         adjustments: What the newest executions of a place add to the correction.
+        moments: How many lessons with observations there were in a place.
     """
 
     histories: Mapping[tuple[Place, str], History] = field(default_factory=dict)
@@ -45,10 +47,11 @@ class Knowledge:
     corrections: Mapping[Platform, LinearCorrection] = field(default_factory=dict)
     calibrations: Mapping[Place, Calibration] = field(default_factory=dict)
     adjustments: Mapping[Place, Adjustment] = field(default_factory=dict)
+    moments: Mapping[Place, int] = field(default_factory=dict)
 
     def learned(self, lessons: Sequence[Lesson]) -> Knowledge:
         """This knowledge and the lessons', in their order. Adjustments stay as they are: see `learning`."""
-        features, experiences = dict(self.features), dict(self.experiences)
+        features, experiences, moments = dict(self.features), dict(self.experiences), dict(self.moments)
         fresh: dict[tuple[Place, str], list[Observation]] = {}
         for lesson in lessons:
             for name, graph in lesson.features.items():
@@ -56,8 +59,11 @@ class Knowledge:
                 features[name] = graph
             if lesson.place is None:
                 continue
+            moment = moments.get(lesson.place, 0) + bool(lesson.observations)
             for observation in lesson.observations:
-                fresh.setdefault((lesson.place, observation.model_name), []).append(observation)
+                dated = observation if observation.moment else replace(observation, moment=moment)
+                moments[lesson.place] = max(moment, dated.moment)
+                fresh.setdefault((lesson.place, observation.model_name), []).append(dated)
             if lesson.experiences:
                 kept = (*experiences.pop(lesson.place, ()), *lesson.experiences)
                 experiences[lesson.place] = kept[-MAX_EXPERIENCES:]
@@ -66,9 +72,12 @@ class Knowledge:
             history = histories.pop((place, name), History())
             histories[place, name] = history.extended(observations, thread_mb=rates_of(place).thread_mb)
         forgotten = {place for place, _ in _forget_oldest(histories, MAX_HISTORIES)}
+        for place in {place for place, _ in fresh}:
+            own = {name: history for (where, name), history in histories.items() if where == place}
+            histories |= {(place, name): history for name, history in fitted(own).items()}
         _forget_oldest(features, MAX_FEATURES)
         _forget_oldest(experiences, MAX_PLACES)
-        learned = replace(self, histories=histories, features=features, experiences=experiences)
+        learned = replace(self, histories=histories, features=features, experiences=experiences, moments=moments)
         places = {place for place, _ in histories} | experiences.keys()
         unchanged = places - touched(lessons) - forgotten if features == self.features else set()
         return replace(learned, calibrations=_calibrations(learned, places, self.calibrations, unchanged))

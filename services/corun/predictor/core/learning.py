@@ -8,12 +8,14 @@ from dataclasses import dataclass, field, replace
 
 from corun.errors import ModelNeverObserved
 from corun.predictor.core.adjustment import Adjustment, Residual, fit_adjustment
+from corun.predictor.core.calibration import Calibration
 from corun.predictor.core.composition import compose
 from corun.predictor.core.conformal import deviations
 from corun.predictor.core.contention import contention_readings, measured_dispatch_ms
 from corun.predictor.core.correction import LinearCorrection, latency_features, memory_features
 from corun.predictor.core.execution import Execution, Experience, Surprise
 from corun.predictor.core.knowledge import Knowledge, touched
+from corun.predictor.core.memory import shared_reading
 from corun.predictor.core.observation import GraphFeatures, Lesson, Observation
 from corun.predictor.core.plausibility import doubt_about_execution, doubt_about_observation
 from corun.predictor.core.prediction import StrategyPrediction, predict_plan, remembered_solo_times
@@ -127,10 +129,10 @@ def _examined(knowledge: Knowledge, place: Place, execution: Execution) -> Exper
     doubt = doubt_about_execution(execution, predicted)
     if doubt is not None:
         return doubt
-    return _experienced(execution, predicted, one_device=knowledge.calibration(place).rates.one_device)
+    return _experienced(execution, predicted, knowledge.calibration(place))
 
 
-def _experienced(execution: Execution, predicted: StrategyPrediction, *, one_device: bool) -> Experience:
+def _experienced(execution: Execution, predicted: StrategyPrediction, calibration: Calibration) -> Experience:
     composition = predicted.composition
     stages = [(index, run) for index, stage in enumerate(execution.plan.stages) for run in stage.runs]
     # A time from the graph would pass its own error on to the contention.
@@ -139,8 +141,9 @@ def _experienced(execution: Execution, predicted: StrategyPrediction, *, one_dev
         for (stage, run), solo in zip(stages, composition.solo_times, strict=True)
         if solo.basis is Basis.OBSERVED
     }
-    memory = None
+    memory, shared_mb = None, None
     if execution.memory_mb is not None:
+        shared_mb = shared_reading(calibration, execution.plan, composition.memory, execution.memory_mb)
         memory = Surprise(math.log(execution.memory_mb / predicted.memory_mb.value), composition.memory.log_sigma)
     return Experience(
         plan=execution.plan,
@@ -150,6 +153,7 @@ def _experienced(execution: Execution, predicted: StrategyPrediction, *, one_dev
         end_time=execution.end_time,
         latency=Surprise(math.log(execution.latency_ms / predicted.latency_ms.value), composition.log_sigma),
         memory=memory,
-        contentions=contention_readings(execution, solo_ms, one_device=one_device),
+        contentions=contention_readings(execution, solo_ms, one_device=calibration.rates.one_device),
         dispatch_ms=measured_dispatch_ms(execution),
+        shared_mb=shared_mb,
     )

@@ -1,19 +1,20 @@
-"""A straight line with non-negative coefficients that a wild point does not bend."""
+"""A straight line with non-negative coefficients that disturbed points do not bend."""
 
 from __future__ import annotations
 
 import math
-import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from corun.predictor.core.interval import NOISE_FLOOR, robust_sigma
+from corun.predictor.core.robust import bisquare, lower_sigma
 
 _ROUNDS = 6
-_REACH = 4.685  # standard deviations, beyond which a point counts nothing: 95 % as efficient on clean data
 _TINY = 1e-9
-_MOST_PAIRED = 64  # pairs grow with the square; beyond this an evenly spread part of the points decides the start
+_MOST_PAIRED = 16  # pairs grow with the square; beyond this an evenly spread part of the points decides the start
+_QUANTILE = 0.3
+_FAR = 0.7  # logarithm of a ratio; points are not told apart beyond it
+_TELLING = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,36 +39,45 @@ class Line:
 
 
 def fit_line(points: Sequence[Point]) -> Line:
-    """The line through points with at least two different x, resistant to less than a quarter of them being wild.
+    """The line through the undisturbed part of points with at least two different x.
 
-    Starts from the Theil-Sen estimate (Sen 1968) and goes on by iteratively reweighted least squares on relative
-    errors with Tukey's bisquare weights (Beaton and Tukey 1974).
+    Starts from a regression on a low quantile (Koenker and Bassett 1978), to which disturbed points matter less, and
+    goes on by iteratively reweighted least squares on relative errors with Tukey's bisquare weights (Beaton and Tukey
+    1974) as long as these leave points to tell a slope by.
     """
-    line = _theil_sen(points)
+    line = _low_quantile(points)
     for _ in range(_ROUNDS):
-        residuals = [math.log(point.y / max(line.at(point.x), _TINY)) for point in points]
-        scale = max(robust_sigma(residuals), NOISE_FLOOR)
+        residuals = [_residual(point, line) for point in points]
+        sigma = lower_sigma(residuals)
         weights = [
-            point.weight * _bisquare(residual / scale) / max(line.at(point.x), _TINY) ** 2
+            point.weight * bisquare(residual, sigma) / max(line.at(point.x), _TINY) ** 2
             for point, residual in zip(points, residuals, strict=True)
         ]
+        if len({point.x for point, weight in zip(points, weights, strict=True) if weight > 0}) < _TELLING:
+            break
         line = _least_squares(points, weights)
     return line
 
 
-def _bisquare(deviation: float) -> float:
-    return max(0.0, 1 - (deviation / _REACH) ** 2) ** 2
+def _residual(point: Point, line: Line) -> float:
+    return math.log(point.y / max(line.at(point.x), _TINY))
 
 
-def _theil_sen(points: Sequence[Point]) -> Line:
+def _low_quantile(points: Sequence[Point]) -> Line:
+    """The best line through two points, or through one and either flat or proportional, by the quantile's loss."""
     step = max(1, math.ceil(len(points) / _MOST_PAIRED))
     few = sorted(points, key=lambda point: point.x)[::step]
-    slopes = [(b.y - a.y) / (b.x - a.x) for a, b in combinations(few, 2) if a.x != b.x]
-    slope = max(0.0, statistics.median(slopes)) if slopes else 0.0
-    intercept = max(0.0, statistics.median(point.y - slope * point.x for point in points))
-    if intercept == 0.0:
-        slope = statistics.median(point.y / point.x for point in points)
-    return Line(intercept, slope)
+    candidates = [Line(point.y, 0.0) for point in few] + [Line(0.0, point.y / point.x) for point in few]
+    for a, b in combinations(few, 2):
+        slope = (b.y - a.y) / (b.x - a.x) if a.x != b.x else -1.0
+        if slope >= 0 and a.y >= slope * a.x:
+            candidates.append(Line(a.y - slope * a.x, slope))
+    return min(candidates, key=lambda line: sum(point.weight * _loss(_residual(point, line)) for point in points))
+
+
+def _loss(residual: float) -> float:
+    size = min(abs(residual), _FAR)
+    return size * (_QUANTILE if residual > 0 else 1 - _QUANTILE)
 
 
 def _least_squares(points: Sequence[Point], weights: Sequence[float]) -> Line:

@@ -1,10 +1,11 @@
 """Peak memory of a plan: runtimes of its lanes, the weights of every session, the largest scratch space of each lane.
 
-Counted as it is measured: proportional set size above the idle browser. A lane's memory never shrinks and its
-sessions stay. What loading a session takes besides its weights (a copy of the file) and what running it takes
-(activations) is scratch: it is free again afterwards and the lane's other sessions use it, so only the largest
-counts. Measured on wasm with BERT-base, ViT-base and Whisper-tiny (436, 346 and 152 MB of weights): alone 1,050,
-815 and 390-480 MB, together in one lane 1,480-1,680 MB.
+Counted as it is measured: proportional set size above the idle browser. Part of a runtime is there once for all
+lanes of a browser (compiled code, helper processes). A lane's memory never shrinks and its sessions stay. What
+loading a session takes besides its weights (a copy of the file) and what running it takes (activations) is scratch:
+it is free again afterwards and the lane's other sessions use it, so only the largest counts. Measured on wasm with
+BERT-base, ViT-base and Whisper-tiny (436, 346 and 152 MB of weights): alone 1,050, 815 and 390-480 MB, together in
+one lane 1,480-1,680 MB.
 """
 
 from __future__ import annotations
@@ -25,12 +26,18 @@ _GRAPH_FACTOR = 1.8
 
 @dataclass(frozen=True, slots=True)
 class PlanMemory:
-    """Parts of the peak, megabytes, with the standard deviation of the logarithm of their sum."""
+    """Parts of the peak, megabytes, with the standard deviation of the logarithm of their sum.
+
+    `shared_mb` is what the lanes share of their runtimes; `lanes_mb` is without it. `measured` is true where every
+    session's size rests on measurements of its model.
+    """
 
     weights_mb: float
     scratch_mb: float
     lanes_mb: float
+    shared_mb: float
     log_sigma: float
+    measured: bool
 
     @property
     def total_mb(self) -> float:
@@ -75,13 +82,24 @@ def plan_memory(knowledge: Knowledge, place: Place, plan: Plan) -> PlanMemory:
     sessions = [session for lane in lanes for session in lane.sessions.values()]
     weights = sum(session.weights_mb for session in sessions)
     scratch = sum(lane.scratch_mb for lane in lanes)
-    runtimes = sum(calibration.lane_mb + calibration.rates.thread_mb * width for width in plan.lane_widths)
+    shared = (len(lanes) - 1) * calibration.shared_mb
+    runtimes = len(lanes) * calibration.lane_mb - shared
+    runtimes += sum(calibration.rates.thread_mb * width for width in plan.lane_widths)
     # A wrong lane figure cancels out as often as it was taken off a measurement and put back.
     unmeasured = abs(len(lanes) - sum(session.lanes for session in sessions))
     lane_error = unmeasured * calibration.lane_mb * calibration.lane_sigma
     total = weights + scratch + runtimes
     spread = math.hypot(lane_error, *(session.sigma_mb for session in sessions)) / total
-    return PlanMemory(weights, scratch, runtimes, max(NOISE_FLOOR, spread))
+    measured = all(session.lanes for session in sessions)
+    return PlanMemory(weights, scratch, runtimes, shared, max(NOISE_FLOOR, spread), measured)
+
+
+def shared_reading(calibration: Calibration, plan: Plan, memory: PlanMemory, measured_mb: float) -> float | None:
+    """Megabytes shared by lanes that would explain a measured peak; None where nothing tells."""
+    further = len(plan.lane_widths) - 1
+    if not further or not memory.measured:
+        return None
+    return calibration.shared_mb + (memory.total_mb - measured_mb) / further
 
 
 def _session(

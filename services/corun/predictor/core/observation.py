@@ -24,7 +24,9 @@ class GraphFeatures:
 class Observation:
     """One measured run of one model that had its lane's cores to itself.
 
-    `run_time_ms` is the time inside the lane; `memory_mb` the peak over the idle browser, or None.
+    `run_time_ms` is the time inside the lane; `memory_mb` the peak over the idle browser, or None; `load_time_ms` the
+    loading before it, or None where the lane held the model. `moment` numbers what was learnt in a place, from 1; 0
+    is not learnt yet.
     """
 
     model_name: str
@@ -32,6 +34,8 @@ class Observation:
     lane_width: int
     run_time_ms: float
     memory_mb: float | None = None
+    load_time_ms: float | None = None
+    moment: int = 0
 
 
 @dataclass(frozen=True, slots=True)

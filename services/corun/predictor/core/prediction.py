@@ -1,4 +1,4 @@
-"""What a workload will cost under each strategy, and which runs should be profiled to know it better."""
+"""What a workload will cost under each strategy."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from corun.predictor.core.interval import Estimate, estimate
 from corun.predictor.core.knowledge import Knowledge
 from corun.predictor.core.planner import Plan, PlannedRun, make_plan
 from corun.predictor.core.solo import SoloTime, solo_time
+from corun.predictor.core.suggestions import ProfileSuggestion, suggest_profiles
 from corun.predictor.core.workload import Environment, Place, Strategy, Workload
 
 
@@ -33,15 +34,6 @@ class StrategyPrediction:
     def strategy(self) -> Strategy:
         """The strategy that the plan carries out."""
         return self.plan.strategy
-
-
-@dataclass(frozen=True, slots=True)
-class ProfileSuggestion:
-    """A run whose profile would narrow the intervals."""
-
-    model_name: str
-    batch_size: int
-    lane_width: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +65,7 @@ def predict(knowledge: Knowledge, workload: Workload, environment: Environment, 
             fixed_batch=fixed_batch,
         )
         predictions.append(predict_plan(knowledge, plan, environment, solo_times))
-    suggestions = _suggestions(knowledge, workload, environment, [each.plan for each in predictions])
+    suggestions = suggest_profiles(knowledge, workload, environment, [each.plan for each in predictions])
     return Prediction(tuple(predictions), suggestions, knowledge.calibration(environment.place).noise)
 
 
@@ -111,29 +103,3 @@ def remembered_solo_times(knowledge: Knowledge, place: Place) -> SoloTimes:
         return known[key]
 
     return solo_times
-
-
-def _suggestions(
-    knowledge: Knowledge, workload: Workload, environment: Environment, plans: list[Plan]
-) -> tuple[ProfileSuggestion, ...]:
-    """The widest and the narrowest lane that the plans need for each model, at the workload's own batch sizes.
-
-    Widths between are left to the speed-up law, and merged batches to the curve over batch sizes.
-    """
-    needed: dict[str, set[int]] = {}
-    for plan in plans:
-        for stage in plan.stages:
-            for run in stage.runs:
-                needed.setdefault(run.model_name, set()).add(plan.lane_widths[run.lane])
-    suggestions: dict[ProfileSuggestion, None] = {}
-    any_width = knowledge.calibration(environment.place).rates.one_device
-    for model in workload.models:
-        history = knowledge.histories.get((environment.place, model.model_name))
-        observed = history.times.keys() if history is not None else set()
-        widths = {max(needed[model.model_name]), min(needed[model.model_name])}
-        missing = widths - observed
-        if any_width:
-            missing = set() if observed else {max(widths)}
-        for width in sorted(missing, reverse=True):
-            suggestions[ProfileSuggestion(model.model_name, model.batch_size, width)] = None
-    return tuple(suggestions)

@@ -27,10 +27,12 @@ class Rates:
         parallel_fraction: Part of a run that more threads make faster (Amdahl), 0 to 1.
         contention: What each further concurrent run adds to the time of all, as a share.
         one_device: True where all runs take turns on one device, so that lane width does not matter.
-        lane_mb: Runtime of a lane, without its threads, megabytes.
+        lane_mb: Runtime of a browser's first lane, without its threads, megabytes.
+        shared_mb: Part of that which further lanes of the browser do not need again, megabytes.
         thread_mb: What each thread of a lane adds, megabytes.
         weight_factor: Copies of the weights that a session takes at its peak, while it is loaded.
         live_share: Part of all intermediate results that are alive at the same time.
+        load_ms_per_mb: Fetching, checking and compiling a model, milliseconds for each megabyte of weights.
     """
 
     flops_per_ms: float
@@ -41,9 +43,11 @@ class Rates:
     contention: float = 0.07
     one_device: bool = False
     lane_mb: float = 90.0
+    shared_mb: float = 50.0
     thread_mb: float = 5.0
     weight_factor: float = 2.0
     live_share: float = 0.2
+    load_ms_per_mb: float = 8.0
 
 
 _WASM = Rates(flops_per_ms=20e6, bytes_per_ms=10e6, operator_ms=0.005)

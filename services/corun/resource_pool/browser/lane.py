@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -56,6 +57,7 @@ class Lane(WorkerLink):
     Attributes:
         model_names: Models loaded in it; `model_bytes` is the size of their files.
         tensor_names: Shared tensors that lie in it.
+        opened_at: When it was opened, seconds of the monotonic clock.
         slots: Names of the inputs that lie in it; `warm_slots` are those that were run.
     """
 
@@ -64,6 +66,7 @@ class Lane(WorkerLink):
         self.lane_id = lane_id
         self.platform = platform
         self.width = width
+        self.opened_at = time.monotonic()
         self.model_names: set[str] = set()
         self.model_bytes = 0
         self.tensor_names: set[str] = set()

@@ -1,0 +1,99 @@
+"""What is expected of each strategy, and the plan that carries it out; plans also where the predictor is silent."""
+
+from __future__ import annotations
+
+from corun.orchestrator.converters import (
+    configuration_message,
+    plan_message,
+    planned_models,
+    predicted_figures,
+    strategy_message,
+)
+from corun.orchestrator.core.choice import Choice
+from corun.orchestrator.core.configuration import Configuration, objections
+from corun.orchestrator.core.planning import plain_plan
+from corun.orchestrator.core.terms import Figures, Strategy
+from corun.orchestrator.forecast import Forecast
+from corun.orchestrator.preparation import Preparation
+from corun.v1 import core_pb2
+from corun.v1 import orchestrator_service_pb2 as orchestrator_pb2
+from corun.v1 import predictor_service_pb2 as predictor_pb2
+
+
+class Outlook:
+    """The predictor's forecast, or plans without one.
+
+    Args:
+        preparation: What is to run.
+        configuration: What bounds the choice.
+        forecast: Of a predictor that answered; None where it did not.
+    """
+
+    def __init__(
+        self, preparation: Preparation, configuration: Configuration, forecast: Forecast | None = None
+    ) -> None:
+        self.preparation = preparation
+        self.configuration = configuration
+        self._forecast = forecast
+
+    @property
+    def is_predicted(self) -> bool:
+        """False where the predictor did not answer."""
+        return self._forecast is not None
+
+    @property
+    def recommended(self) -> Strategy | None:
+        """What the predictor would choose."""
+        return self._forecast.recommended if self._forecast else None
+
+    @property
+    def reason(self) -> str:
+        """Why, in words."""
+        return self._forecast.recommendation.reason if self._forecast else ""
+
+    @property
+    def predictor_version(self) -> str:
+        """Of the predictor; "" where it did not answer."""
+        return self._forecast.recommendation.prediction.predictor_version if self._forecast else ""
+
+    def plan_of(self, strategy: Strategy) -> core_pb2.Plan:
+        """The schedule of a strategy."""
+        if self._forecast is not None:
+            return self._forecast.prediction_of(strategy).plan
+        plan = plain_plan(
+            planned_models(self.preparation.workload, self.preparation.models),
+            strategy,
+            core_count=self.preparation.environment.core_count,
+            batching_size=self.configuration.batching_size,
+        )
+        return plan_message(strategy, plan)
+
+    def prediction_of(self, strategy: Strategy) -> predictor_pb2.StrategyPrediction | None:
+        """What is expected of a strategy."""
+        return self._forecast.prediction_of(strategy) if self._forecast else None
+
+    def figures_of(self, strategy: Strategy) -> Figures | None:
+        """The most likely figures of a strategy."""
+        prediction = self.prediction_of(strategy)
+        return None if prediction is None else predicted_figures(prediction)
+
+    def objections(self, strategy: Strategy) -> list[str]:
+        """Why a strategy is outside the configuration."""
+        figures = self.figures_of(strategy)
+        return objections(
+            strategy,
+            self.configuration,
+            model_count=len(self.preparation.models),
+            memory_mb=None if figures is None else figures.memory_mb,
+        )
+
+    def announced(self, choice: Choice) -> orchestrator_pb2.StrategyChosen:
+        """A choice for clients, with everything that was predicted."""
+        if self._forecast is not None:
+            chosen = self._forecast.announced(choice)
+        else:
+            chosen = orchestrator_pb2.StrategyChosen(
+                strategy=strategy_message(choice.strategy), reason=choice.reason, automatic=choice.automatic
+            )
+        chosen.configuration.CopyFrom(configuration_message(self.configuration))
+        return chosen
