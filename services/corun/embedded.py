@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -26,7 +27,7 @@ class StackOptions(TypedDict, total=False):
         port: Port, or 0 (the default) for a free one.
         max_connections: Most browsers at once.
         models_folder: The user's own models, `<folder>/<name>/model.onnx` or `encoder.onnx` and `decoder.onnx` there.
-        db_path: The validator's DuckDB file.
+        db_path: The validator's DuckDB file; the orchestrator keeps executions in the folder `<db_path>.executions`.
         state_folder: Where the predictor keeps what it has learnt, and in `orchestrator` there executions.
         validation_interval: Every how many executions on a platform are validated.
         error_threshold: Largest acceptable error of a prediction, 0.15 meaning 15 %.
@@ -103,32 +104,41 @@ async def embedded_stack(**options: Unpack[StackOptions]) -> AsyncIterator[str]:
 
 def _stack_settings(options: StackOptions) -> dict[str, ServiceSettings]:
     threshold = options.get("error_threshold")
+    validator = settings_of(
+        "validator",
+        db_path=options.get("db_path"),
+        error_threshold=threshold,
+        history_size=options.get("history_size"),
+        refinement_interval=options.get("refinement_interval"),
+        enable_trend_analysis=options.get("enable_trend_analysis"),
+    )
     return {
+        "validator": validator,
         "predictor": settings_of("predictor", state_folder=options.get("state_folder")),
         "resource_pool": settings_of(
             "resource_pool",
             max_connections=options.get("max_connections"),
             models_folder=options.get("models_folder"),
         ),
-        "validator": settings_of(
-            "validator",
-            db_path=options.get("db_path"),
-            error_threshold=threshold,
-            history_size=options.get("history_size"),
-            refinement_interval=options.get("refinement_interval"),
-            enable_trend_analysis=options.get("enable_trend_analysis"),
-        ),
         "orchestrator": settings_of(
             "orchestrator",
-            state_folder=_inside(options.get("state_folder"), "orchestrator"),
+            state_folder=_executions_folder(options, validator),
             validation_interval=options.get("validation_interval"),
             error_threshold=threshold,
         ),
     }
 
 
-def _inside(folder: Path | str | None, name: str) -> Path | None:
-    return None if folder is None else Path(folder) / name
+def _executions_folder(options: StackOptions, validator: ServiceSettings) -> Path | None:
+    """Beside the database, so that stacks with records of their own are nowhere in each other's way."""
+    state_folder = options.get("state_folder")
+    if state_folder is not None:
+        return Path(state_folder) / "orchestrator"
+    return (
+        None
+        if "CORUN_ORCHESTRATOR_STATE_FOLDER" in os.environ
+        else Path(f"{validator.model_dump()['db_path']}.executions")
+    )
 
 
 def _reachable(host: str, port: int) -> str:

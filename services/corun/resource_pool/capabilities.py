@@ -24,6 +24,7 @@ from corun.resource_pool.pool import Pool
 
 PLATFORMS = ("wasm", "webgpu", "webnn")
 _PROBE_SECONDS = 30.0
+_PATIENCE_SECONDS = 60.0
 
 
 class _ProbeHung(LaneFailed):
@@ -164,7 +165,7 @@ class Capabilities:
         path, digest = await asyncio.to_thread(_write_probe, self._folder)
         need = ConnectionNeed(engine.name, platform, ())
         async with self._pool.lease(
-            (need,), purpose=f"a probe of {platform}", exclusive=False, patience_seconds=_PROBE_SECONDS
+            (need,), purpose=f"a probe of {platform}", exclusive=False, patience_seconds=_PATIENCE_SECONDS
         ) as lease:
             (connection,) = lease.connections
             lease.renew(_PROBE_SECONDS)
