@@ -40,7 +40,7 @@ async def test_after_the_driver_was_killed_every_browser_is_rebuilt_and_nothing_
     if not busy:
         damage.kill(drivers())
     else:
-        async for event in pool.stub.ExecutePlan(plan_request(engine, model=BUSY, iterations=30), timeout=180):
+        async for event in pool.stub.ExecutePlan(plan_request(engine, model=BUSY, iterations=150), timeout=180):
             if event.WhichOneof("event") == "run_finished" and not killed:
                 killed = True
                 damage.kill(drivers())
