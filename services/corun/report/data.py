@@ -7,10 +7,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from corun.report.trend import Trend, trend_of
-
 if TYPE_CHECKING:
     from corun_client.async_client import AsyncClient
+    from corun_client.conversion.validation_reports import TrendReport
 
 FIGURES = ("latency", "throughput", "memory")
 # Points that are drawn one by one; of more, the newest.
@@ -51,7 +50,7 @@ class ReportData:
     Attributes:
         points: Validations, oldest first.
         groups: Mean errors by platform and strategy; the one of all is "all", "all".
-        trends: Of the errors of each figure.
+        trends: Of the errors of each figure, as the validator tells them; those that it does not tell are absent.
         storage: Size and wholeness of the record.
     """
 
@@ -64,12 +63,21 @@ class ReportData:
     impact: Row
     refinements: list[Row]
     storage: Any
-    trends: dict[str, Trend] = field(default_factory=dict)
+    trends: dict[str, TrendReport] = field(default_factory=dict)
 
     @property
     def validation_count(self) -> int:
         """All validations, drawn or not."""
         return int(self.overall["count"])
+
+    def direction(self, figure: str) -> str:
+        """Improving, worsening, stable, or unknown where there are too few validations or nobody looks for trends."""
+        trend = self.trends.get(figure)
+        return "unknown" if trend is None or trend["direction"] == "insufficient_data" else trend["direction"]
+
+    def strength(self, figure: str) -> float:
+        """Of the trend, 0 to 1."""
+        return self.trends[figure]["strength"] if figure in self.trends else 0.0
 
     @property
     def overall(self) -> Row:
@@ -80,7 +88,7 @@ class ReportData:
 async def collect(client: AsyncClient) -> ReportData:
     """Asks the validator behind `client` for everything."""
     storage = await client.storage_status()
-    metrics = await client.metrics()
+    metrics = await client.metrics(history_size=MAX_POINTS)
     points = list(reversed(await _rows(client, _POINTS)))
     comparisons = [_read_json(row) for row in await _rows(client, _COMPARISONS)]
     refinements = await _rows(client, _REFINEMENTS) if "model_refinements" in storage["row_counts"] else []
@@ -94,7 +102,7 @@ async def collect(client: AsyncClient) -> ReportData:
         impact=(await _rows(client, _IMPACT))[0],
         refinements=refinements,
         storage=storage,
-        trends={each: trend_of([row[f"{each}_error"] for row in points]) for each in FIGURES},
+        trends=metrics.get("error_trends", {}),
     )
 
 

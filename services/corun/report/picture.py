@@ -37,7 +37,7 @@ def _errors(axes: Any, data: ReportData, figure: str) -> None:
             errors = [100 * row[f"{figure}_error"] for row in own]
             axes.scatter(numbers, errors, marker=mark, s=22, color=colour, alpha=0.75, label=strategy)
     axes.axhline(100 * data.error_threshold, color="#b3261e", linestyle="--", label="largest acceptable")
-    axes.set(title=f"error of {figure}: {data.trends[figure].direction}", xlabel="validation", ylabel="error (%)")
+    axes.set(title=f"error of {figure}: {data.direction(figure)}", xlabel="validation", ylabel="error (%)")
     axes.set_ylim(bottom=0)
     axes.legend(fontsize="small")
 
