@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,6 +29,7 @@ from corun.v1 import core_pb2
 from corun.v1 import resource_pool_service_pb2 as messages
 from corun.v1.resource_pool_service_pb2_grpc import ResourcePoolServiceStub
 from tests.faults.fault_models import QUICK
+from tests.until import until
 
 if TYPE_CHECKING:
     from corun.v1.resource_pool_service_pb2_grpc import ResourcePoolServiceAsyncStub  # exists in the stubs only
@@ -143,16 +144,6 @@ async def ask_health(channel: grpc.aio.Channel, part: str = "", *, timeout: floa
     check = health_pb2_grpc.HealthStub(channel).Check  # type: ignore[attr-defined]  # its stubs know no methods
     response = await check(health_pb2.HealthCheckRequest(service=name), timeout=timeout)
     return int(response.status)
-
-
-async def until(condition: Callable[[], bool], within_seconds: float) -> float:
-    """Waits until something is so; gives how long it took."""
-    begin = time.monotonic()
-    async with asyncio.timeout(within_seconds):
-        while True:
-            if condition():
-                return time.monotonic() - begin
-            await asyncio.sleep(0.02)
 
 
 def need(engine: str) -> ConnectionNeed:

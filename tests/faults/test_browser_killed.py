@@ -14,7 +14,8 @@ from corun.resource_pool.contract import BrowserConnection
 from corun.v1 import resource_pool_service_pb2 as messages
 from tests.faults import damage
 from tests.faults.fault_models import BUSY
-from tests.faults.faulty_pool import FaultyPool, need, plan_request, until
+from tests.faults.faulty_pool import FaultyPool, need, plan_request
+from tests.until import until
 
 # Bounds on two idle cores, seconds.
 NOTICED_WHEN_KILLED = 1.0

@@ -16,7 +16,8 @@ from corun.plumbing.channel import open_channel
 from corun.v1 import resource_pool_service_pb2 as messages
 from corun.v1.resource_pool_service_pb2_grpc import ResourcePoolServiceStub
 from tests.faults.fault_models import BUSY, ENDLESS
-from tests.faults.faulty_pool import FaultyPool, infer_request, plan_request, until
+from tests.faults.faulty_pool import FaultyPool, infer_request, plan_request
+from tests.until import until
 
 if TYPE_CHECKING:
     from corun.v1.resource_pool_service_pb2_grpc import ResourcePoolServiceAsyncStub  # exists in the stubs only

@@ -11,7 +11,8 @@ import pytest
 from corun.resource_pool.browser import scratch
 from tests.faults import damage
 from tests.faults.fault_models import BUSY
-from tests.faults.faulty_pool import FaultyPool, plan_request, real, until
+from tests.faults.faulty_pool import FaultyPool, plan_request, real
+from tests.until import until
 
 NOTICED = 3.0
 # Both browsers at once.

@@ -14,7 +14,8 @@ from corun.plumbing.status import RemoteError
 from corun.resource_pool.browser.engines import ENGINES
 from corun.resource_pool.contract import BrowserConnection
 from tests.faults.fault_models import BUSY, ENDLESS
-from tests.faults.faulty_pool import FaultyPool, faulty_pool, plan_request, real, until
+from tests.faults.faulty_pool import FaultyPool, faulty_pool, plan_request, real
+from tests.until import until
 
 RUN_TIMEOUT = 2.0
 FROZEN_PAGE_NOTICED = 10.0

@@ -16,7 +16,8 @@ from corun.resource_pool.contract import BrowserConnection
 from corun.resource_pool.conversion import platform_value
 from tests.faults import damage
 from tests.faults.fault_models import HEAVY
-from tests.faults.faulty_pool import FaultyPool, real, until
+from tests.faults.faulty_pool import FaultyPool, real
+from tests.until import until
 
 CRASHES = 6
 FAILED_AT_ONCE = 2.0

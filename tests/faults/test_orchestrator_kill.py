@@ -19,8 +19,8 @@ from corun.v1 import orchestrator_service_pb2 as orchestrator_pb2
 from corun.v1.orchestrator_service_pb2_grpc import OrchestratorServiceStub
 from tests.fakes.histories import Event, assert_allowed
 from tests.fakes.orchestrator_stack import FakePeers, fake_peers, workload
-from tests.fakes.until import until
 from tests.faults.service_process import kill, service_process
+from tests.until import until
 
 if TYPE_CHECKING:
     from corun.v1.orchestrator_service_pb2_grpc import OrchestratorServiceAsyncStub  # exists in the stubs only

@@ -12,7 +12,8 @@ import pytest
 from corun.errors import BrowserLost, LeaseEnded
 from corun.plumbing.status import RemoteError
 from tests.faults.fault_models import QUICK
-from tests.faults.faulty_pool import FaultyPool, infer_request, need, until
+from tests.faults.faulty_pool import FaultyPool, infer_request, need
+from tests.until import until
 
 # The queue does not know engines.
 pytestmark = pytest.mark.parametrize("engine", ["chromium-shell"], indirect=True, scope="session")

@@ -20,7 +20,8 @@ from corun.v1 import core_pb2
 from corun.v1 import resource_pool_service_pb2 as messages
 from tests.faults import damage
 from tests.faults.fault_models import ENDLESS, QUICK
-from tests.faults.faulty_pool import FaultyPool, real, until
+from tests.faults.faulty_pool import FaultyPool, real
+from tests.until import until
 
 TOLD = 1.0
 LOST, KEPT = "lost", "kept"

@@ -25,7 +25,7 @@ from tests.fakes.orchestrator_stack import (
     workload,
 )
 from tests.fakes.served_fakes import at
-from tests.fakes.until import until
+from tests.until import until
 
 PARALLEL, SEQUENTIAL, BATCHED = core_pb2.STRATEGY_PARALLEL, core_pb2.STRATEGY_SEQUENTIAL, core_pb2.STRATEGY_BATCHED
 

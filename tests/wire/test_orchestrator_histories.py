@@ -24,7 +24,7 @@ from corun.v1 import core_pb2
 from corun.v1 import orchestrator_service_pb2 as orchestrator_pb2
 from tests.fakes.histories import Event, assert_allowed
 from tests.fakes.orchestrator_stack import FakePeers, OrchestratorStack, fake_peers, orchestrator_with, workload
-from tests.fakes.until import until
+from tests.until import until
 
 # What went through the orchestrator; a client sees it as the status of a stream that was cut.
 _CUT = {grpc.StatusCode.CANCELLED, grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED}

@@ -8,7 +8,7 @@ from corun.errors import DatabaseFailed
 from corun.v1 import core_pb2
 from corun.v1 import orchestrator_service_pb2 as orchestrator_pb2
 from tests.fakes.orchestrator_stack import OrchestratorStack, dead_target, orchestrator_stack, workload
-from tests.fakes.until import until
+from tests.until import until
 
 NOT_YET = "not recorded yet, kept for when the validator takes it: "
 
