@@ -48,7 +48,7 @@ class ValidationDataset(Sequence[DatasetRecord]):
 
 
 def _schema() -> pa.Schema:
-    import pyarrow as pa  # noqa: PLC0415
+    import pyarrow as pa  # noqa: PLC0415  # see to_arrow
 
     text, count, figure, truth = pa.string(), pa.int64(), pa.float64(), pa.bool_()
     model = pa.struct([("model_name", text), ("model_type", text), ("batch_size", count)])

@@ -40,23 +40,18 @@ def read_experience(fields: dict[str, Any]) -> Experience:
     """
     plan = _plan(fields)
     _check(fields["latency_ms"], fields["core_count"], *plan.lane_widths, least=0)
-    if fields["memory_mb"] is not None:
-        _check(fields["memory_mb"], least=0)
     _check(fields["end_time"], *(value for pair in fields["contentions"] for value in pair))
-    for name in ("dispatch_ms", "shared_mb"):
-        if fields[name] is not None:
-            _check(fields[name])
     return Experience(
         plan=plan,
         core_count=int(fields["core_count"]),
         latency_ms=float(fields["latency_ms"]),
-        memory_mb=None if fields["memory_mb"] is None else float(fields["memory_mb"]),
+        memory_mb=_optional(fields["memory_mb"], least=0),
         end_time=float(fields["end_time"]),
         latency=_surprise(*fields["latency"]),
         memory=None if fields["memory"] is None else _surprise(*fields["memory"]),
         contentions=tuple(ContentionReading(float(value), float(weight)) for value, weight in fields["contentions"]),
-        dispatch_ms=None if fields["dispatch_ms"] is None else float(fields["dispatch_ms"]),
-        shared_mb=None if fields["shared_mb"] is None else float(fields["shared_mb"]),
+        dispatch_ms=_optional(fields["dispatch_ms"]),
+        shared_mb=_optional(fields["shared_mb"]),
     )
 
 
@@ -81,6 +76,13 @@ def _surprise(log_ratio: float, log_sigma: float) -> Surprise:
     _check(log_ratio)
     _check(log_sigma, least=0)
     return Surprise(float(log_ratio), float(log_sigma))
+
+
+def _optional(figure: float | None, *, least: float = -math.inf) -> float | None:
+    if figure is None:
+        return None
+    _check(figure, least=least)
+    return float(figure)
 
 
 def _check(*figures: float, least: float = -math.inf) -> None:

@@ -98,7 +98,7 @@ class VersionStore:
         try:
             version = _read(path.read_bytes())
             if version.number != number:
-                raise ValueError(f"it says that it is number {version.number}")  # noqa: TRY301
+                raise ValueError(f"it says that it is number {version.number}")  # noqa: TRY301  # set aside like any other damage
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             self._set_aside(path, error)
         else:

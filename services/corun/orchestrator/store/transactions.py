@@ -8,6 +8,7 @@ import sqlite3
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -70,13 +71,13 @@ class Transactions:
         try:
             connection = self._connect()
         except Exception as error:
-            self._tell(lambda error=error: self._opened.set_exception(error))  # type: ignore[misc]
+            self._tell(partial(self._opened.set_exception, error))
             return
         self._tell(lambda: self._opened.set_result(None))
         try:
             while (batch := self._next_batch()) is not None:
                 self._commit(connection, batch)
-                self._tell(lambda batch=batch: _answer(batch))  # type: ignore[misc]
+                self._tell(partial(_answer, batch))
         finally:
             connection.close()
 

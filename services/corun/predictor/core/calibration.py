@@ -11,7 +11,7 @@ from corun.predictor.core.contention import SharingLaw, sharing_law
 from corun.predictor.core.curve import Curve
 from corun.predictor.core.execution import Experience
 from corun.predictor.core.history import History
-from corun.predictor.core.interval import NOISE_FLOOR, robust_sigma, shrunk_sigma, sigma_of_factor
+from corun.predictor.core.interval import NOISE_FLOOR, robust_sigma, shrunk, shrunk_sigma, sigma_of_factor
 from corun.predictor.core.line import Line, Point, fit_line
 from corun.predictor.core.observation import GraphFeatures
 from corun.predictor.core.rates import Rates, graph_time_ms
@@ -154,8 +154,8 @@ def _shared_mb(rates: Rates, experiences: Sequence[Experience]) -> float:
     readings = [each.shared_mb for each in experiences if each.shared_mb is not None]
     if not readings:
         return rates.shared_mb
-    measured, count = statistics.median(readings), len(readings)
-    return max(0.0, (count * measured + _ASSUMED_COUNT * rates.shared_mb) / (count + _ASSUMED_COUNT))
+    measured = statistics.median(readings)
+    return max(0.0, shrunk(measured, len(readings), prior=rates.shared_mb, prior_count=_ASSUMED_COUNT))
 
 
 def _lane_line(rates: Rates, observed: Mapping[str, History], features: Mapping[str, GraphFeatures]) -> Line | None:

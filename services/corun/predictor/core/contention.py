@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from corun.predictor.core.execution import ContentionReading, ExecutedRun, Execution, Experience
+from corun.predictor.core.interval import shrunk
 from corun.predictor.core.rates import Rates
 from corun.predictor.core.sharing import Machine, SharedRun, finish_times
 
@@ -73,9 +74,11 @@ def sharing_law(rates: Rates, experiences: Sequence[Experience]) -> SharingLaw:
     contention, error = rates.contention, _ASSUMED_ERROR
     if readings:
         count = sum(bool(each.contentions) for each in experiences)
-        contention = _shrunk(_weighted_median(readings), count, rates.contention)
+        contention = shrunk(_weighted_median(readings), count, prior=rates.contention, prior_count=_PRIOR_COUNT)
         error = _MEASURED_ERROR if count >= _MEASURED_COUNT else _ASSUMED_ERROR
-    dispatch = _shrunk(statistics.median(dispatches), len(dispatches), DISPATCH_MS) if dispatches else DISPATCH_MS
+    dispatch = DISPATCH_MS
+    if dispatches:
+        dispatch = shrunk(statistics.median(dispatches), len(dispatches), prior=DISPATCH_MS, prior_count=_PRIOR_COUNT)
     return SharingLaw(
         min(_LARGEST_CONTENTION, max(0.0, contention)), error, min(_LARGEST_DISPATCH_MS, max(0.0, dispatch))
     )
@@ -86,10 +89,6 @@ def _stages(execution: Execution) -> dict[int, list[ExecutedRun]]:
     for run in execution.runs:
         stages.setdefault(run.stage, []).append(run)
     return stages
-
-
-def _shrunk(measured: float, count: int, assumed: float) -> float:
-    return (count * measured + _PRIOR_COUNT * assumed) / (count + _PRIOR_COUNT)
 
 
 def _weighted_median(readings: Sequence[ContentionReading]) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from corun.predictor.core.interval import NOISE_FLOOR, robust_sigma, shrunk_sigma
 from corun.predictor.core.line import Line, Point, fit_line
@@ -83,9 +83,7 @@ def fit_curve(
     curve = Curve(line, knots, _PRIOR_SPREAD, len(samples), int(points[0].x), int(points[-1].x))
     measured = robust_sigma(math.log(figure / curve.at(batch_size)) for batch_size, figure in samples)
     spread = shrunk_sigma(measured, len(samples), prior=_PRIOR_SPREAD, prior_count=_PRIOR_COUNT)
-    return Curve(
-        line, knots, min(_LARGEST_SPREAD, max(NOISE_FLOOR, spread)), curve.count, curve.smallest, curve.largest
-    )
+    return replace(curve, spread=min(_LARGEST_SPREAD, max(NOISE_FLOOR, spread)))
 
 
 def _points(samples: Sequence[tuple[int, float]], occasions: Sequence[int]) -> list[Point]:

@@ -50,8 +50,7 @@ def fit_batch(samples: Sequence[Sample]) -> LinearCorrection:
     How far weights are held towards 0 follows from the data by maximising their evidence, so there is nothing to
     tune for a machine with much noise or little. Targets beyond three robust standard deviations are moved there.
     """
-    # It takes seconds to import, and only refinement needs it.
-    from sklearn.linear_model import BayesianRidge  # noqa: PLC0415
+    from sklearn.linear_model import BayesianRidge  # noqa: PLC0415  # takes seconds, and only refinement needs it
 
     names = sorted({name for each in samples for name in each.features} - {LEVEL})
     matrix = np.array([[each.features.get(name, 0.0) for name in names] for each in samples])

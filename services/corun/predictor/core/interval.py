@@ -50,7 +50,11 @@ def robust_sigma(residuals: Iterable[float]) -> float:
     return MAD_TO_SIGMA * statistics.median(sizes) if sizes else 0.0
 
 
+def shrunk(measured: float, count: int, *, prior: float, prior_count: float) -> float:
+    """A measured figure held towards a prior one that weighs as much as `prior_count` measurements."""
+    return (count * measured + prior_count * prior) / (count + prior_count)
+
+
 def shrunk_sigma(measured: float, count: int, *, prior: float, prior_count: float) -> float:
-    """A measured spread held towards a prior one that weighs as much as `prior_count` measurements."""
-    variance = (count * measured**2 + prior_count * prior**2) / (count + prior_count)
-    return math.sqrt(variance)
+    """The same of a spread, whose square is what measurements add up to."""
+    return math.sqrt(shrunk(measured**2, count, prior=prior**2, prior_count=prior_count))
