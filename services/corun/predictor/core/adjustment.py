@@ -18,8 +18,8 @@ _LEAST_COUNT = 4
 _TRIED = 12
 # Executions since a change from which on a kind of plan speaks for itself.
 _TELLING = 3
-# A correction has to be this much better than a simpler one to be used.
-_EARNED = 0.95
+# Standard errors by which a correction has to be better than a simpler one to be used.
+_BEYOND_CHANCE = 1.28
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +51,11 @@ def fit_adjustment(residuals: Sequence[Residual]) -> LinearCorrection:
     if len(residuals) < _LEAST_COUNT:
         return IDENTITY
     best: Fit = _identity
-    least = _error(best, residuals)
+    least = _errors(best, residuals)
     for fit in (_level, _by_features):
-        error = _error(fit, residuals)
-        if error < _EARNED * least:
-            best, least = fit, error
+        errors = _errors(fit, residuals)
+        if _better(errors, least):
+            best, least = fit, errors
     return best(residuals)
 
 
@@ -109,10 +109,16 @@ def _denied(before: Sequence[float], since: Sequence[float], size: float) -> boo
     return abs(statistics.median(since) - statistics.median(before)) < abs(size) / 2
 
 
-def _error(fit: Fit, residuals: Sequence[Residual]) -> float:
+def _errors(fit: Fit, residuals: Sequence[Residual]) -> list[float]:
     first = max(2, len(residuals) - _TRIED)
     errors = []
     for index in range(first, len(residuals)):
         correction = fit(residuals[:index])
         errors.append(abs(residuals[index].log_ratio - correction.log_factor(residuals[index].features)))
-    return sum(errors) / len(errors)
+    return errors
+
+
+def _better(errors: Sequence[float], than: Sequence[float]) -> bool:
+    """The simplest that is within a standard error of the best (Breiman et al. 1984), by pairs of errors."""
+    gains = [other - own for own, other in zip(errors, than, strict=True)]
+    return statistics.fmean(gains) > _BEYOND_CHANCE * statistics.stdev(gains) / math.sqrt(len(gains))

@@ -19,7 +19,8 @@ _LARGEST_CONTENTION = 3.0
 _PRIOR_COUNT = 3.0
 # How wrong the time added by sharing may be, as a share of it: assumed, and once it was measured this often.
 _ASSUMED_ERROR, _MEASURED_ERROR, _MEASURED_COUNT = 0.5, 0.25, 8
-# Readings of runs of which sharing decides less than this are noise.
+# Readings of runs where sharing decides less than this share of their stage's time are noise: what a short run takes
+# longer than alone is mostly its start.
 _LEAST_WEIGHT = 0.02
 
 
@@ -53,8 +54,8 @@ def contention_readings(
         full = finish_times(shared, Machine(execution.core_count, 1.0, one_device))
         for run, without, with_one in zip(runs, none, full, strict=True):
             slope = with_one - without
-            if slope > _LEAST_WEIGHT * without:
-                readings.append(ContentionReading((run.run_time_ms - without) / slope, slope / without))
+            if slope > _LEAST_WEIGHT * max(none):
+                readings.append(ContentionReading((run.run_time_ms - without) / slope, slope / max(none)))
     return tuple(readings)
 
 
