@@ -246,4 +246,4 @@ async def test_a_predictor_that_goes_after_the_choice_costs_only_what_it_would_h
     assert result.recorded
     assert result.predicted.latency_ms.value == 80.0
     assert not result.warnings
-    assert [target in each["reason"] for each in logs if each["event"] == "an execution is not learnt"] == [True]
+    assert [target in each["reason"] for each in logs if each["event"] == "executions are not learnt"] == [True]

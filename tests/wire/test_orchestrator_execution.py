@@ -17,7 +17,7 @@ from tests.fakes.fake_resource_pool import ADAPTER, ENGINE, figures
 from tests.fakes.orchestrator_stack import OrchestratorStack, dead_target, orchestrator_stack, workload
 from tests.until import until
 
-NOT_LEARNT = "an execution is not learnt"
+NOT_LEARNT = "executions are not learnt"
 POOL_EVENTS = ["pool_event"] * 4  # leased, model_loaded, iteration_finished, measured
 
 
@@ -176,8 +176,8 @@ async def test_why_the_predictor_did_not_learn_an_execution_is_logged() -> None:
             stack.predictor.ignored_reasons = ["executions[0]: 900 ms is 9 times the prediction"]
             events = await run(stack, request())
             await taught(stack)
-    assert [(each["execution_id"], each["reason"]) for each in logs if each["event"] == NOT_LEARNT] == [
-        (events[0].accepted.execution_id, "executions[0]: 900 ms is 9 times the prediction")
+    assert [(each["execution_ids"], each["reason"]) for each in logs if each["event"] == NOT_LEARNT] == [
+        ([events[0].accepted.execution_id], "executions[0]: 900 ms is 9 times the prediction")
     ]
 
 
@@ -193,7 +193,8 @@ async def test_a_service_that_ends_lets_the_predictor_learn_first_what_was_measu
     async with orchestrator_stack() as stack:
         for _ in range(3):
             await run(stack, request())
-    assert len(stack.predictor.observe_requests) == 3
+    # What comes in close succession is learnt at once.
+    assert [len(each.executions) for each in stack.predictor.observe_requests] == [3]
 
 
 async def test_an_execution_is_recorded_with_everything_that_was_predicted_and_measured() -> None:

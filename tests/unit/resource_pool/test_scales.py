@@ -87,7 +87,7 @@ def test_following_walks_no_page_tables_where_little_changed(holder: Holder, mon
     read: list[str] = []
     counted = scales_module._counted
 
-    def noted(process_id: int, file: str, fields: tuple[str, ...]) -> int:
+    def noted(process_id: int, file: str, fields: tuple[bytes, ...]) -> int:
         read.append(file)
         return counted(process_id, file, fields)
 

@@ -14,6 +14,9 @@ from corun.resource_pool.browser import processes
 # before that can matter.
 _FOLLOWED_BYTES = 2 * 1024 * 1024
 
+# Of a file in /proc, what holds the number behind a field's name.
+_FIELD_BYTES = 32
+
 
 @dataclass(frozen=True, slots=True)
 class _Weighed:
@@ -56,16 +59,20 @@ class Scales:
         total = 0
         for process_id in members:
             with suppress(OSError):
-                resident = _counted(process_id, "status", ("RssAnon:", "RssShmem:"))
+                resident = _counted(process_id, "status", (b"RssAnon:", b"RssShmem:"))
                 weighed = self._weighed.get(process_id)
                 if weighed is None or abs(resident - weighed.resident) > _FOLLOWED_BYTES:
-                    size = _counted(process_id, "smaps_rollup", ("Pss_Anon:", "Pss_Shmem:"))
+                    size = _counted(process_id, "smaps_rollup", (b"Pss_Anon:", b"Pss_Shmem:"))
                     weighed = self._weighed[process_id] = _Weighed(size, resident)
                 total += weighed.size + resident - weighed.resident
         return total
 
 
-def _counted(process_id: int, file: str, fields: tuple[str, ...]) -> int:
+def _counted(process_id: int, file: str, fields: tuple[bytes, ...]) -> int:
     """Sum of some fields of a process in bytes; those of one that waits to be reaped are gone and count as 0."""
-    lines = Path(f"/proc/{process_id}/{file}").read_text().splitlines()
-    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith(fields))
+    text = Path(f"/proc/{process_id}/{file}").read_bytes()
+    kilobytes = 0
+    for field in fields:
+        _, _, rest = text.partition(field)
+        kilobytes += int(rest[:_FIELD_BYTES].split(maxsplit=1)[0]) if rest else 0
+    return kilobytes * 1024
