@@ -14,6 +14,7 @@ from corun.orchestrator.core.validation import ExecutionCounter
 from corun.orchestrator.delivery import Delivery
 from corun.orchestrator.executions import Executions
 from corun.orchestrator.housekeeping import prune_now_and_then
+from corun.orchestrator.lessons import Lessons
 from corun.orchestrator.peer_health import PeerHealth
 from corun.orchestrator.peers import Link, Peers, Timeouts
 from corun.orchestrator.servicer import OrchestratorServicer
@@ -53,7 +54,7 @@ async def build(settings: Settings) -> AsyncIterator[Service]:
             timeouts=timeouts_of(settings),
         )
         health = PeerHealth(links, interval_seconds=settings.peer_check_interval_seconds)
-        delivery = Delivery(peers, store.outbox)
+        delivery, lessons = Delivery(peers, store.outbox), Lessons(peers)
         health.on_return("validator", delivery.resume)
         executions = Executions(store.executions, heartbeat_seconds=settings.heartbeat_seconds)
         await executions.recover()
@@ -63,6 +64,7 @@ async def build(settings: Settings) -> AsyncIterator[Service]:
             peers=peers,
             turns=turns,
             delivery=delivery,
+            lessons=lessons,
             outbox=store.outbox,
             health=health,
             counter=ExecutionCounter(await store.executions.execution_counts()),
@@ -75,11 +77,16 @@ async def build(settings: Settings) -> AsyncIterator[Service]:
             in_total=settings.max_executions,
             expected_wait_seconds=turns.expected_wait_seconds,
         )
-        for work in (delivery.run(), health.run(), prune_now_and_then(store.executions, settings)):
+        for work in (delivery.run(), lessons.run(), health.run(), prune_now_and_then(store.executions, settings)):
             await stack.enter_async_context(_running(work))
         stack.push_async_callback(executions.close)
         servicer = OrchestratorServicer(peers, executions, Starting(context, executions, admission, settings), settings)
-        yield Service(NAME, servicer, add_OrchestratorServiceServicer_to_server, health.parts, drain=executions.close)
+
+        async def drain() -> None:
+            await executions.close()
+            await lessons.settle(within_seconds=settings.peer_timeout_seconds)
+
+        yield Service(NAME, servicer, add_OrchestratorServiceServicer_to_server, health.parts, drain=drain)
 
 
 def timeouts_of(settings: Settings) -> Timeouts:

@@ -15,6 +15,8 @@ from corun.predictor.core.sharing import Machine, SharedRun, finish_times
 DISPATCH_MS = 1.0
 _LARGEST_DISPATCH_MS = 50.0
 _LARGEST_CONTENTION = 3.0
+# Beyond this two runs at once on two cores would be slower than one after the other on one.
+_LARGEST_ON_CORES = 1.0
 # Executions that the assumed figures weigh as much as.
 _PRIOR_COUNT = 3.0
 # How wrong the time added by sharing may be, as a share of it: assumed, and once it was measured this often.
@@ -80,9 +82,8 @@ def sharing_law(rates: Rates, experiences: Sequence[Experience]) -> SharingLaw:
     dispatch = DISPATCH_MS
     if dispatches:
         dispatch = shrunk(statistics.median(dispatches), len(dispatches), prior=DISPATCH_MS, prior_count=_PRIOR_COUNT)
-    return SharingLaw(
-        min(_LARGEST_CONTENTION, max(0.0, contention)), error, min(_LARGEST_DISPATCH_MS, max(0.0, dispatch))
-    )
+    largest = _LARGEST_CONTENTION if rates.one_device else _LARGEST_ON_CORES
+    return SharingLaw(min(largest, max(0.0, contention)), error, min(_LARGEST_DISPATCH_MS, max(0.0, dispatch)))
 
 
 def _stages(execution: Execution) -> dict[int, list[ExecutedRun]]:

@@ -35,12 +35,13 @@ class Machine:
 
     def stretch(self, lane_widths: Sequence[int]) -> float:
         """How many times slower than alone each run goes while lanes of these widths are busy, at least 1."""
+        count = len(lane_widths)
         if self.one_device:
-            return len(lane_widths) * (1 + self.contention * (min(len(lane_widths), _CROWDED) - 1))
-        crowd = 1 + self.contention * (min(len(lane_widths), self.core_count) - 1)
+            return count * (1 + self.contention * (min(count, _CROWDED) - 1))
         # A lane wider than the machine was no faster alone, so it demands no more than there is.
         demand = sum(min(width, self.core_count) for width in lane_widths)
-        return max(1.0, demand / self.core_count) * crowd
+        waiting = max(1.0, demand / self.core_count)
+        return waiting * (1 + self.contention * (max(1.0, count / waiting) - 1))
 
 
 def finish_times(runs: Sequence[SharedRun], machine: Machine) -> list[float]:
