@@ -4,6 +4,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
+# Tests without browsers, which do not mind others beside them.
+BROWSERLESS := tests/unit tests/wire tests/checks/test_estimators.py tests/faults/test_check_process.py \
+		tests/faults/test_orchestrator_kill.py $(wildcard tests/faults/test_validator_*.py)
 MODELS := bert-base-uncased:4,vit-base-patch16-224:1,whisper-tiny:1
 
 .PHONY: help setup engines models demo test check bench clients soak format clean
@@ -20,8 +23,8 @@ demo: setup engines models
 	$(BIN)/corun run --models $(MODELS) --platform wasm
 
 test: setup engines models tests/node/node_modules
-	$(BIN)/pytest --numprocesses auto tests/unit tests/wire
-	$(BIN)/pytest --ignore tests/unit --ignore tests/wire
+	$(BIN)/pytest --numprocesses auto $(BROWSERLESS)
+	$(BIN)/pytest $(addprefix --ignore ,$(BROWSERLESS))
 
 check: setup
 	$(BIN)/ruff format --check .
