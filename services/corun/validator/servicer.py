@@ -21,8 +21,8 @@ from corun.validator.converters import (
 from corun.validator.core.error_rates import signed_errors
 from corun.validator.core.findings import Terms
 from corun.validator.core.metrics import Selection
-from corun.validator.core.records import Execution
 from corun.validator.core.recommendation import recommend, recommendation_history
+from corun.validator.core.records import Execution
 from corun.validator.core.refinement import improvement
 from corun.validator.dataset_messages import record_message, to_query
 from corun.validator.drawing import drawn

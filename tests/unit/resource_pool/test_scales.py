@@ -40,7 +40,8 @@ class Holder:
 
     def hold(self, what: str, size: int) -> None:
         """Returns when it is held."""
-        assert self._process.stdin is not None and self._process.stdout is not None
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
         self._process.stdin.write(f"{what} {size}\n")
         self._process.stdin.flush()
         assert self._process.stdout.readline() == "done\n"
