@@ -1,18 +1,20 @@
-"""`corun up`, and the other commands against it and beside it, in a real browser."""
+"""The commands against running services and beside them, in a real browser: `corun up`, and a process a service, behave
+the same."""
 
 from __future__ import annotations
 
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import duckdb
 import psutil
 import pytest
 
-from tests.e2e.command import COMMAND, Ended, corun, corun_up
+from tests.e2e.command import COMMAND, Ended, corun, four_processes, one_process
 from tests.e2e.tiny_models import isolated_environment
 
 WORKLOAD = ("--models", "tiny-text:4,tiny-vision", "--platform", "wasm")
@@ -20,29 +22,28 @@ WORKLOAD = ("--models", "tiny-text:4,tiny-vision", "--platform", "wasm")
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """A running `corun up`."""
+    """Running services, by their addresses."""
 
-    target: str
+    targets: Mapping[str, str]
     environment: dict[str, str]
     folder: Path
 
     def corun(self, *arguments: str) -> Ended:
-        """A command at this deployment."""
-        return self.beside(*arguments, "--target", self.target)
+        """A command at the front door of this deployment."""
+        return self.beside(*arguments, "--target", self.targets["orchestrator"])
 
     def beside(self, *arguments: str) -> Ended:
         """A command that starts services of its own, with the same database."""
         return corun(*arguments, environment=self.environment, folder=self.folder)
 
 
-@pytest.fixture(scope="module")
-def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+@pytest.fixture(scope="module", params=[one_process, four_processes], ids=["one process", "four processes"])
+def deployment(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     folder = tmp_path_factory.mktemp("deployment")
-    environment = isolated_environment(folder)
-    with corun_up(environment=environment, folder=folder) as (target, process):
-        yield Deployment(target, environment, folder)
-        assert process.poll() is None
-    assert process.returncode == 0
+    # No figure is looked at, so lanes need not settle before they are measured.
+    environment = isolated_environment(folder) | {"CORUN_RESOURCE_POOL_SETTLE_SECONDS": "0"}
+    with request.param(environment=environment, folder=folder) as targets:
+        yield Deployment(targets, environment, folder)
 
 
 def test_a_run_succeeds_and_says_what_it_ran(deployment: Deployment) -> None:
@@ -88,9 +89,28 @@ def test_bad_models_are_refused_in_one_line(deployment: Deployment, models: str,
 
 
 def test_the_users_own_models_are_listed(deployment: Deployment) -> None:
-    listed = {model["name"]: model for model in deployment.corun("models", "--json").document["models"]}
+    ended = deployment.beside("models", "--json", "--target", deployment.targets["resource-pool"])
+    listed = {model["name"]: model for model in ended.document["models"]}
     assert listed["tiny-text"]["weights_origin"] == "PRETRAINED"
     assert listed["tiny-vision"]["weights_origin"] == "SEEDED"
+
+
+def test_an_execution_is_listed_and_can_be_watched_to_its_end_again(deployment: Deployment) -> None:
+    identifier = deployment.corun("run", *WORKLOAD, "--json").document["execution_id"]
+    newest = deployment.corun("executions", "--limit", "1", "--json").document["executions"][0]
+    assert (newest["execution_id"], newest["state"]) == (identifier, "completed")
+    watched = deployment.corun("executions", "watch", identifier)
+    assert (watched.code, watched.err) == (0, "")
+    assert "completed: " in watched.out.splitlines()[-1]
+    assert deployment.corun("executions", "cancel", identifier).out == f"execution {identifier}: completed\n"
+
+
+def test_a_service_says_what_it_does_not_host(deployment: Deployment) -> None:
+    if len(set(deployment.targets.values())) == 1:
+        return  # one address hosts all of them
+    ended = deployment.corun("models", "--json")
+    assert ended.code == 1
+    assert "resource pool" in ended.document["error"]["message"]
 
 
 def test_a_second_stack_on_the_same_database_is_told_who_holds_it(deployment: Deployment) -> None:
@@ -101,14 +121,16 @@ def test_a_second_stack_on_the_same_database_is_told_who_holds_it(deployment: De
 
 
 def test_a_taken_port_is_named(deployment: Deployment) -> None:
-    ended = deployment.beside("up", "--port", deployment.target.rpartition(":")[2])
+    ended = deployment.beside("up", "--port", deployment.targets["orchestrator"].rpartition(":")[2])
     assert (ended.code, ended.out) == (1, "")
-    assert deployment.target in ended.err
+    assert deployment.targets["orchestrator"] in ended.err
     assert len(ended.err.splitlines()) == 1
 
 
-def test_the_doctor_says_that_the_database_is_held(deployment: Deployment) -> None:
-    ended = deployment.beside("doctor", "--json")
+def test_the_doctor_says_that_the_database_is_held(tmp_path: Path) -> None:
+    environment = isolated_environment(tmp_path)
+    with duckdb.connect(environment["CORUN_VALIDATOR_DB_PATH"]):
+        ended = corun("doctor", "--json", environment=environment, folder=tmp_path)
     checks = {check["name"]: check for check in ended.document["checks"]}
     assert ended.code == 1
     assert checks["database"]["ok"] is False

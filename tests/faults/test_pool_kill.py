@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -64,42 +63,3 @@ def test_services_that_end_leave_no_browser_behind(tmp_path: Path, number: signa
         process.wait(20)
         _, alive = psutil.wait_procs(family, timeout=5)
     assert [each for each in alive if each.status() != psutil.STATUS_ZOMBIE] == []
-
-
-def test_the_four_services_as_four_processes_carry_out_a_run(tmp_path: Path) -> None:
-    environment = isolated_environment(tmp_path) | {"CORUN_ORCHESTRATOR_PORT": "0"}
-    started: list[subprocess.Popen[str]] = []
-
-    def start(service: str, **settings: str) -> str:
-        ports = {f"CORUN_{service.upper()}_PORT": "0"}
-        process = subprocess.Popen(
-            [sys.executable, "-m", f"corun.{service}"],
-            env=environment | ports | settings,
-            stdout=subprocess.PIPE,
-            text=True,
-            cwd=tmp_path,
-        )
-        started.append(process)
-        assert process.stdout is not None
-        return process.stdout.readline().split()[-1]
-
-    try:
-        targets = {name: start(name) for name in ("predictor", "resource_pool", "validator")}
-        known = {f"CORUN_ORCHESTRATOR_{name.upper()}_TARGET": address for name, address in targets.items()}
-        orchestrator = start("orchestrator", **known)
-        run = corun("run", *WORKLOAD, "--json", "--target", orchestrator, environment=environment, folder=tmp_path)
-        assert run.code == 0
-        assert run.document["recorded"] is True
-        metrics = corun("metrics", "--json", "--target", orchestrator, environment=environment, folder=tmp_path)
-        assert metrics.document["execution_count"] == 1
-        models = corun("models", "--json", "--target", orchestrator, environment=environment, folder=tmp_path)
-        assert models.code != 0
-        assert "resource pool" in models.document["error"]["message"]
-    finally:
-        for process in reversed(started):
-            process.terminate()
-        codes = [process.wait(30) for process in started]
-        for process in started:
-            assert process.stdout is not None
-            process.stdout.close()
-    assert codes == [0] * len(codes)

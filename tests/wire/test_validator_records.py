@@ -129,7 +129,7 @@ def rows(db_path: Path, query: str) -> list[dict[str, Any]]:
     with duckdb.connect(
         str(db_path),
         config={
-            "threads": 2,
+            "threads": 1,
             "memory_limit": "1GB",
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,

@@ -94,9 +94,12 @@ class AsyncClient(AsyncValidatorClient, AsyncRecordClient):
         """Ends an execution or comparison, and says how it ended. One that has ended is left as it is."""
         return await self.answer(calls.cancel_execution(execution_id, timeout_seconds))
 
-    async def executions(self, *, limit: int = 100, timeout_seconds: float | None = None) -> list[ExecutionEntry]:
-        """The newest executions and comparisons that are kept, at most 1000."""
-        return await self.answer(calls.executions(limit, timeout_seconds))
+    async def executions(
+        self, *, limit: int = 100, state: str | None = None, timeout_seconds: float | None = None
+    ) -> list[ExecutionEntry]:
+        """The newest executions and comparisons that are kept, at most 1000; only those in a `state` of ExecutionEntry,
+        where one is given."""
+        return await self.answer(calls.executions(limit, state, timeout_seconds))
 
 
 def connect_async(target: str, *, retry_when_full: bool = True) -> AsyncClient:

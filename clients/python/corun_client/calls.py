@@ -18,6 +18,7 @@ from corun_client.conversion.executions import (
     MemberOutputReport,
     execution_entries,
     execution_entry,
+    execution_state_of,
     member_output,
 )
 from corun_client.conversion.numbers import whole_number
@@ -170,8 +171,10 @@ def cancel_execution(execution_id: str, timeout_seconds: float | None) -> Call[E
     return Call(ORCHESTRATOR, "CancelExecution", request, seconds, lambda answer: execution_entry(answer.execution))
 
 
-def executions(limit: int, timeout_seconds: float | None) -> Call[list[ExecutionEntry]]:
+def executions(limit: int, state: str | None, timeout_seconds: float | None) -> Call[list[ExecutionEntry]]:
     """The newest executions and comparisons that are kept."""
-    request = orchestrator_pb2.ListExecutionsRequest(page_size=whole_number(limit, parameter="limit"))
+    request = orchestrator_pb2.ListExecutionsRequest(
+        page_size=whole_number(limit, parameter="limit"), state=execution_state_of(state)
+    )
     seconds = deadlines.deadline(timeout_seconds, deadlines.QUICK)
     return Call(ORCHESTRATOR, "ListExecutions", request, seconds, lambda answer: execution_entries(answer.executions))

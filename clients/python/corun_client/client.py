@@ -112,9 +112,12 @@ class Client(ValidatorClient, RecordClient):
         """Ends an execution or comparison, and says how it ended. One that has ended is left as it is."""
         return self.answer(calls.cancel_execution(execution_id, timeout_seconds))
 
-    def executions(self, *, limit: int = 100, timeout_seconds: float | None = None) -> list[ExecutionEntry]:
-        """The newest executions and comparisons that are kept, at most 1000."""
-        return self.answer(calls.executions(limit, timeout_seconds))
+    def executions(
+        self, *, limit: int = 100, state: str | None = None, timeout_seconds: float | None = None
+    ) -> list[ExecutionEntry]:
+        """The newest executions and comparisons that are kept, at most 1000; only those in a `state` of ExecutionEntry,
+        where one is given."""
+        return self.answer(calls.executions(limit, state, timeout_seconds))
 
 
 def connect(target: str, *, retry_when_full: bool = True) -> Client:

@@ -12,6 +12,7 @@ from corun.cli import (
     compare,
     doctor,
     engines,
+    executions,
     explain,
     export,
     infer,
@@ -62,6 +63,7 @@ app.command("export")(export.export)
 app.command("report")(report_page.report)
 app.command("doctor")(doctor.doctor)
 app.command("up")(up.up)
+app.add_typer(executions.app, name="executions")
 app.add_typer(bench.app, name="bench")
 app.add_typer(serve.app, name="serve")
 

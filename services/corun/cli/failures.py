@@ -43,6 +43,10 @@ _OPTIONS: Mapping[str, str] = {
     "table": "--table",
     "format": "--format",
     "max_rows": "--max-rows",
+    "state": "--state",
+    "limit": "--limit",
+    "page_size": "--limit",
+    "after_sequence": "--after",
 }
 
 

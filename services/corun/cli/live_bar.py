@@ -16,7 +16,7 @@ class LiveBar:
     Subclasses move it; it is shown while its context is open.
     """
 
-    def __init__(self, *columns: ProgressColumn, total: float, after: tuple[ProgressColumn, ...] = ()) -> None:
+    def __init__(self, *columns: ProgressColumn, total: float | None, after: tuple[ProgressColumn, ...] = ()) -> None:
         self._bar = Progress(
             SpinnerColumn(),
             BarColumn(bar_width=20),
@@ -33,6 +33,10 @@ class LiveBar:
     def __enter__(self) -> Self:
         self._bar.start()
         return self
+
+    def print(self, words: str) -> None:
+        """Writes a line that stays."""
+        self._bar.console.print(words, markup=False, highlight=False)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

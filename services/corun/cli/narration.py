@@ -3,11 +3,31 @@
 from __future__ import annotations
 
 from statistics import median
+from typing import TypeAlias
 
 from corun.v1 import orchestrator_service_pb2 as orchestrator_pb2
 from corun.v1 import resource_pool_service_pb2 as pool_pb2
 from corun_client.calls import ComparisonEvent, ExecutionEvent
 from corun_client.conversion.names import origin_name, strategy_name
+
+AnyEvent: TypeAlias = ExecutionEvent | ComparisonEvent
+
+
+def words_of(event: AnyEvent) -> str:
+    """What an event of an execution or a comparison says, or "" where it is not worth a line."""
+    return execution_words(event, rounds=0) if isinstance(event, ExecutionEvent) else comparison_words(event)
+
+
+def outcome_words(event: AnyEvent) -> str:
+    """How it ended, or "" where the event is not the last one."""
+    if event.HasField("failed"):
+        return f"failed: {event.failed.message}"
+    if not event.HasField("completed"):
+        return ""
+    if isinstance(event, ComparisonEvent):
+        return f"completed: {strategy_name(event.completed.best)} was best"
+    chosen, measured = event.completed.chosen, event.completed.measured.performance
+    return f"completed: {strategy_name(chosen.strategy)} took {measured.latency_ms:.0f} ms"
 
 
 def execution_words(event: ExecutionEvent, *, rounds: int) -> str:

@@ -14,6 +14,10 @@ Iterations = Annotated[int, typer.Option("--iterations", help="How often the who
 Target = Annotated[
     str | None, typer.Option("--target", metavar="HOST:PORT", help="Running services. Without it they start here.")
 ]
+DEFAULT_TARGET = "127.0.0.1:50051"
+RunningTarget = Annotated[
+    str, typer.Option("--target", metavar="HOST:PORT", help="Running services, as started by `corun up`.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print exactly one JSON document.")]
 DbPath = Annotated[
     Path | None, typer.Option("--db-path", dir_okay=False, help="The validator's DuckDB file, for services here.")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from corun.cli import session
+from corun.cli import options, session
 from corun.cli.failures import Interrupted
 from corun.cli.output import print_json, print_json_line, print_tables, table_console
 
@@ -20,9 +20,7 @@ if TYPE_CHECKING:
 def pool(
     *,
     watch: Annotated[bool, typer.Option("--watch", help="Show every change as it happens, until Ctrl-C.")] = False,
-    target: Annotated[
-        str, typer.Option("--target", metavar="HOST:PORT", help="Running services, as started by `corun up`.")
-    ] = "127.0.0.1:50051",
+    target: options.RunningTarget = options.DEFAULT_TARGET,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print exactly one JSON document; with --watch one a line.")
     ] = False,

@@ -5,16 +5,23 @@ from __future__ import annotations
 from rich.progress import MofNCompleteColumn
 
 from corun.cli.live_bar import LiveBar
-from corun.cli.narration import comparison_words, execution_words
+from corun.cli.narration import AnyEvent, comparison_words, execution_words
 from corun_client.calls import ComparisonEvent, ExecutionEvent
 
 
 class Progress(LiveBar):
-    """Shows events as they come, and how many of `rounds` are done."""
+    """Shows events as they come, and how many of `rounds` are done; 0 where it is not known how many there are."""
 
     def __init__(self, *, rounds: int) -> None:
-        super().__init__(MofNCompleteColumn(), total=rounds)
+        super().__init__(MofNCompleteColumn(), total=rounds or None)
         self._rounds = rounds
+
+    def happened(self, event: AnyEvent) -> None:
+        """Shows an event of an execution or a comparison."""
+        if isinstance(event, ExecutionEvent):
+            self.executed(event)
+        else:
+            self.compared(event)
 
     def executed(self, event: ExecutionEvent) -> None:
         """Shows an event of an execution."""

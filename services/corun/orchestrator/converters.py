@@ -8,7 +8,6 @@ from dataclasses import replace
 from corun.orchestrator.core.cautions import Fallback
 from corun.orchestrator.core.configuration import Configuration
 from corun.orchestrator.core.observations import Observation, Profile, Run, Setting
-from corun.orchestrator.core.planning import PlainPlan, PlannedModel
 from corun.orchestrator.core.requirements import AskedModel, Engine
 from corun.orchestrator.core.significance import PairedDifference
 from corun.orchestrator.core.terms import Figures, Goal, Strategy
@@ -160,30 +159,6 @@ def configuration_of(message: predictor_pb2.StrategyConfiguration, *, otherwise:
     """The caller's bounds, field by field over those that hold otherwise."""
     given = {field.name: value for field, value in message.ListFields()}
     return replace(otherwise, **given)
-
-
-def planned_models(workload: core_pb2.Workload, models: Iterable[pool_pb2.ModelInfo]) -> list[PlannedModel]:
-    """The workload's models, for a plan that is made here."""
-    return [
-        PlannedModel(asked.model_name, asked.batch_size, model.features.dynamic_batch)
-        for asked, model in zip(workload.models, models, strict=True)
-    ]
-
-
-def plan_message(strategy: Strategy, plan: PlainPlan) -> core_pb2.Plan:
-    """A plan that was made here, for the pool."""
-    stages = [
-        core_pb2.Stage(
-            runs=[
-                core_pb2.PlannedRun(
-                    model_name=run.model_name, batch_size=run.batch_size, lane=run.lane, members=run.members
-                )
-                for run in runs
-            ]
-        )
-        for runs in plan.stages
-    ]
-    return core_pb2.Plan(strategy=strategy_message(strategy), stages=stages, lane_widths=plan.lane_widths)
 
 
 def difference_message(difference: PairedDifference) -> orchestrator_pb2.PairedDifference:

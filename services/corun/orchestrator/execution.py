@@ -160,7 +160,7 @@ class Execution:
     ) -> None:
         """Lets it be taught to the predictor, puts it on record, and validates it if that is due."""
         measured = (outlook.plan_of(choice.strategy), measurement)
-        self._context.lessons.add(Lesson(self._live.execution_id, self._preparation, measured, ended=self._live.ended))
+        self._context.lessons.add(Lesson(self._live.execution_id, self._preparation, measured))
         await self._record(result, outlook, choice, measurement)
         result.warnings.extend(self._recording.warnings)
         if self._recording.postponed:

@@ -1,4 +1,4 @@
-"""Teaching the predictor what executions measured, after they have ended: nobody waits for what the next ones gain."""
+"""Teaching the predictor what executions measured, beside them: nobody waits for what only the next ones gain."""
 
 from __future__ import annotations
 
@@ -24,20 +24,19 @@ _NOT_LEARNT = "executions are not learnt"
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
-    """One execution: how it was prepared, what it measured, and the event that it has ended."""
+    """One execution: how it was prepared, and what it measured."""
 
     execution_id: str
     preparation: Preparation
     measured: Measured
-    ended: asyncio.Event
 
 
 class Lessons:
-    """Gives lessons once their executions have ended, those of a moment together. `run` must be running.
+    """Gives lessons a moment after they came, those of that moment together. `run` must be running.
 
     Learning takes the predictor some milliseconds however much it is told, and with all services in one process it
-    takes them from whatever runs then: so what comes in close succession is learnt at once. What is not learnt is
-    logged, with the executions' ids and the predictor's reason.
+    takes them from whatever runs then: so an execution ends first, and what comes in close succession is learnt at
+    once. What is not learnt is logged, with the executions' ids and the predictor's reason.
     """
 
     def __init__(self, peers: Peers) -> None:
@@ -57,8 +56,6 @@ class Lessons:
         while True:
             lessons = await self._next()
             try:
-                for lesson in lessons:
-                    await lesson.ended.wait()
                 for alike in _alike(lessons):
                     await self._give(alike)
             except Exception:  # a defect in one lesson must not end all teaching

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from corun.orchestrator.converters import (
     configuration_message,
-    plan_message,
-    planned_models,
     predicted_figures,
     strategy_message,
 )
 from corun.orchestrator.core.choice import Choice
 from corun.orchestrator.core.configuration import Configuration, objections
-from corun.orchestrator.core.planning import plain_plan
 from corun.orchestrator.core.terms import Figures, Strategy
 from corun.orchestrator.forecast import Forecast
 from corun.orchestrator.preparation import Preparation
+from corun.planning.messages import plan_message
+from corun.planning.planner import make_plan
 from corun.v1 import core_pb2
 from corun.v1 import orchestrator_service_pb2 as orchestrator_pb2
 from corun.v1 import predictor_service_pb2 as predictor_pb2
@@ -60,13 +59,14 @@ class Outlook:
         """The schedule of a strategy."""
         if self._forecast is not None:
             return self._forecast.prediction_of(strategy).plan
-        plan = plain_plan(
-            planned_models(self.preparation.workload, self.preparation.models),
+        plan = make_plan(
+            self.preparation.workload,
             strategy,
             core_count=self.preparation.environment.core_count,
             batching_size=self.configuration.batching_size,
+            fixed_batch={model.name for model in self.preparation.models if not model.features.dynamic_batch},
         )
-        return plan_message(strategy, plan)
+        return plan_message(plan)
 
     def prediction_of(self, strategy: Strategy) -> predictor_pb2.StrategyPrediction | None:
         """What is expected of a strategy."""

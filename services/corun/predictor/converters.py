@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from corun.planning.messages import plan_message
 from corun.predictor.core.eligibility import StrategyConfiguration
 from corun.predictor.core.interval import Estimate
 from corun.predictor.core.observation import GraphFeatures, Observation
-from corun.predictor.core.planner import Plan
 from corun.predictor.core.prediction import Prediction, StrategyPrediction
 from corun.predictor.core.solo import Basis, SoloTime
 from corun.predictor.core.workload import Environment, Goal, ModelConfig, Place, Platform, Strategy, Workload
@@ -115,22 +115,6 @@ def predict_response(prediction: Prediction, version: str) -> predictor_service_
             for each in prediction.suggested_profiles
         ],
     )
-
-
-def plan_message(plan: Plan) -> core_pb2.Plan:
-    """The schedule."""
-    stages = [
-        core_pb2.Stage(
-            runs=[
-                core_pb2.PlannedRun(
-                    model_name=run.model_name, batch_size=run.batch_size, lane=run.lane, members=run.members
-                )
-                for run in stage.runs
-            ]
-        )
-        for stage in plan.stages
-    ]
-    return core_pb2.Plan(strategy=strategy_message(plan.strategy), stages=stages, lane_widths=plan.lane_widths)
 
 
 def _strategy_prediction(prediction: StrategyPrediction) -> predictor_service_pb2.StrategyPrediction:

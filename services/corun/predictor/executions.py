@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from corun.planning.planner import Plan, PlannedRun, Stage
 from corun.predictor import converters
 from corun.predictor.core.execution import ExecutedRun, Execution
 from corun.predictor.core.learning import Report
-from corun.predictor.core.planner import Plan, PlannedRun, Stage
 from corun.predictor.core.workload import Environment, Strategy
 from corun.v1 import core_pb2, predictor_service_pb2
 

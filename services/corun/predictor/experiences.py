@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from corun.planning.planner import Plan, PlannedRun, Stage
 from corun.predictor.core.execution import ContentionReading, Experience, Surprise
-from corun.predictor.core.planner import Plan, PlannedRun, Stage
 from corun.predictor.core.workload import Strategy
 
 

@@ -7,9 +7,9 @@ import math
 import random
 from dataclasses import dataclass, field
 
+from corun.planning.planner import Plan, make_plan
 from corun.predictor.core.execution import ExecutedRun, Execution
 from corun.predictor.core.observation import GraphFeatures, Observation
-from corun.predictor.core.planner import Plan, make_plan
 from corun.predictor.core.workload import ModelConfig, Place, Platform, Strategy, Workload
 
 NOISE = 0.05

@@ -9,11 +9,11 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
+from corun.planning.planner import Plan
 from corun.predictor.core.execution import Execution
 from corun.predictor.core.knowledge import Knowledge
 from corun.predictor.core.learning import Report, examine, learn
 from corun.predictor.core.observation import Observation
-from corun.predictor.core.planner import Plan
 from corun.predictor.core.prediction import StrategyPrediction, predict_plan, remembered_solo_times
 from corun.predictor.core.workload import Environment, Strategy
 from tests.unit.predictor.simulated_machine import MODELS, NOISE, PLACE, SimulatedMachine

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from corun.planning.planner import Plan, PlannedRun, Stage
 from corun.predictor.core.contention import contention_readings, measured_dispatch_ms, sharing_law
 from corun.predictor.core.execution import ContentionReading, ExecutedRun, Execution, Experience, Surprise
-from corun.predictor.core.planner import Plan, PlannedRun, Stage
 from corun.predictor.core.rates import rates_of
 from corun.predictor.core.sharing import Machine, SharedRun, finish_times
 from corun.predictor.core.workload import Place, Platform, Strategy

@@ -10,6 +10,9 @@ from corun.v1 import resource_pool_service_pb2 as pool_pb2
 from corun_client.conversion.inference import ItemReport, item_report
 from corun_client.conversion.names import platform_name
 from corun_client.conversion.tensors import Array, array_of
+from corun_client.errors import InvalidArgument
+
+_STATE = "EXECUTION_STATE_"
 
 
 class ExecutionEntry(TypedDict):
@@ -39,12 +42,23 @@ class MemberOutputReport(TypedDict):
     items: list[ItemReport]
 
 
+def execution_state_of(name: str | None) -> orchestrator_pb2.ExecutionState.ValueType:
+    """A state of ExecutionEntry; None is any. Raises InvalidArgument for anything else."""
+    states = orchestrator_pb2.ExecutionState
+    if name is None:
+        return states.EXECUTION_STATE_UNSPECIFIED
+    known = {each.removeprefix(_STATE).lower(): value for each, value in states.items() if value}
+    if name not in known:
+        raise InvalidArgument.of("state", f"{name!r} is not known; allowed: {', '.join(known)}")
+    return known[name]
+
+
 def execution_entry(summary: orchestrator_pb2.ExecutionSummary) -> ExecutionEntry:
     """One kept execution."""
     return {
         "execution_id": summary.execution_id,
         "kind": orchestrator_pb2.ExecutionKind.Name(summary.kind).removeprefix("EXECUTION_KIND_").lower(),
-        "state": orchestrator_pb2.ExecutionState.Name(summary.state).removeprefix("EXECUTION_STATE_").lower(),
+        "state": orchestrator_pb2.ExecutionState.Name(summary.state).removeprefix(_STATE).lower(),
         "request_id": summary.request_id,
         "client_id": summary.client_id,
         "hardware_platform": platform_name(summary.platform),

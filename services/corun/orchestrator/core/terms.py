@@ -5,13 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from corun.planning.planner import Strategy
 
-class Strategy(StrEnum):
-    """How the models of a workload are scheduled against each other."""
-
-    PARALLEL = "parallel"
-    SEQUENTIAL = "sequential"
-    BATCHED = "batched"
+__all__ = ["Figures", "Goal", "Strategy"]
 
 
 class Goal(StrEnum):

@@ -6,11 +6,11 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from corun.planning.planner import Plan, PlannedRun
 from corun.predictor.core.interval import NOISE_FLOOR
 from corun.predictor.core.knowledge import Knowledge
 from corun.predictor.core.loading import loading_ms
 from corun.predictor.core.memory import PlanMemory, plan_memory
-from corun.predictor.core.planner import Plan, PlannedRun
 from corun.predictor.core.sharing import Machine, SharedRun, makespan
 from corun.predictor.core.solo import SoloTime
 from corun.predictor.core.workload import Environment

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from corun.predictor.core.planner import Plan
+from corun.planning.planner import Plan
 from corun.predictor.core.workload import Strategy
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from corun.predictor.core.planner import Plan
+from corun.planning.planner import Plan
 
 
 @dataclass(frozen=True, slots=True)

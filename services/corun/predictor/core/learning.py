@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 
 from corun.errors import ModelNeverObserved
+from corun.planning.planner import Plan
 from corun.predictor.core.adjustment import Adjustment, Residual, fit_adjustment
 from corun.predictor.core.calibration import Calibration
 from corun.predictor.core.composition import Composition, compose
@@ -18,7 +19,6 @@ from corun.predictor.core.execution import Execution, Experience, Surprise
 from corun.predictor.core.knowledge import Knowledge, touched
 from corun.predictor.core.memory import shared_reading
 from corun.predictor.core.observation import GraphFeatures, Lesson, Observation
-from corun.predictor.core.planner import Plan
 from corun.predictor.core.plausibility import doubt_about_execution, doubt_about_observation
 from corun.predictor.core.prediction import StrategyPrediction, predict_plan, remembered_solo_times
 from corun.predictor.core.solo import Basis

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from corun.planning.planner import Plan
 from corun.predictor.core.knowledge import Knowledge
-from corun.predictor.core.planner import Plan
 from corun.predictor.core.workload import Place
 
 

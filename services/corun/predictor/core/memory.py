@@ -13,10 +13,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
+from corun.planning.planner import Plan
 from corun.predictor.core.calibration import Calibration
 from corun.predictor.core.interval import NOISE_FLOOR, sigma_of_factor
 from corun.predictor.core.knowledge import Knowledge
-from corun.predictor.core.planner import Plan
 from corun.predictor.core.workload import Place
 
 # A session of which neither graph nor memory is known. The models this was built with take 20-600 MB.

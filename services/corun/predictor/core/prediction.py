@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from corun.planning.planner import Plan, PlannedRun, make_plan
 from corun.predictor.core.composition import Composition, SoloTimes, compose
 from corun.predictor.core.correction import latency_features, memory_features
 from corun.predictor.core.interval import Estimate, estimate
 from corun.predictor.core.knowledge import Knowledge
-from corun.predictor.core.planner import Plan, PlannedRun, make_plan
 from corun.predictor.core.solo import SoloTime, solo_time
 from corun.predictor.core.suggestions import ProfileSuggestion, suggest_profiles
 from corun.predictor.core.workload import Environment, Place, Strategy, Workload

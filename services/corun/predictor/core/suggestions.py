@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from corun.planning.planner import Plan
 from corun.predictor.core.history import History
 from corun.predictor.core.knowledge import Knowledge
-from corun.predictor.core.planner import Plan
 from corun.predictor.core.workload import Environment, Workload
 
 

@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from corun.planning.planner import Strategy
+
+__all__ = ["Environment", "Goal", "ModelConfig", "Place", "Platform", "Strategy", "Workload"]
+
 
 class Platform(StrEnum):
     """Where a model's arithmetic happens inside the browser."""
@@ -12,14 +16,6 @@ class Platform(StrEnum):
     WEBGPU = "webgpu"
     WEBNN = "webnn"
     WASM = "wasm"
-
-
-class Strategy(StrEnum):
-    """How the models of a workload are scheduled against each other."""
-
-    PARALLEL = "parallel"
-    SEQUENTIAL = "sequential"
-    BATCHED = "batched"
 
 
 class Goal(StrEnum):

@@ -6,6 +6,7 @@ import json
 import re
 import tomllib
 from dataclasses import field
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -220,7 +221,11 @@ def read_manifest(folder: Path) -> Manifest | None:
     path = folder / MANIFEST_FILE
     if not path.exists():
         return None
-    content = read_regular(path, max_bytes=_MAX_MANIFEST_BYTES)
+    return _parsed(read_regular(path, max_bytes=_MAX_MANIFEST_BYTES))
+
+
+@lru_cache(maxsize=1024)  # a model is looked up several times an execution, and its manifest hardly ever changes
+def _parsed(content: bytes) -> Manifest:
     try:
         return _adapter.validate_python(tomllib.loads(content.decode()))
     except ValidationError as error:

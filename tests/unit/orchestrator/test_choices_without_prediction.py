@@ -1,4 +1,4 @@
-"""Plans, choices and objections that need no predictor."""
+"""Choices and objections that need no predictor."""
 
 from __future__ import annotations
 
@@ -8,47 +8,8 @@ from hypothesis import strategies as st
 
 from corun.orchestrator.core.configuration import Configuration, by_thresholds, objections
 from corun.orchestrator.core.events import EventFilter
-from corun.orchestrator.core.planning import PlannedModel, plain_plan
 from corun.orchestrator.core.retention import Kept, outdated
 from corun.orchestrator.core.terms import Strategy
-
-MODELS = st.lists(
-    st.builds(PlannedModel, st.sampled_from(["a", "b", "c"]), st.integers(1, 8), st.booleans()), min_size=1, max_size=12
-)
-
-
-@given(
-    models=MODELS,
-    strategy=st.sampled_from(Strategy),
-    core_count=st.integers(1, 16),
-    batching_size=st.integers(1, 6),
-)
-def test_every_model_is_served_once_in_a_lane_of_its_stage(
-    models: list[PlannedModel], strategy: Strategy, core_count: int, batching_size: int
-) -> None:
-    plan = plain_plan(models, strategy, core_count=core_count, batching_size=batching_size)
-    members = [member for stage in plan.stages for run in stage for member in run.members]
-    assert sorted(members) == list(range(len(models)))
-    for stage in plan.stages:
-        lanes = [run.lane for run in stage]
-        assert len(set(lanes)) == len(lanes)
-        for run in stage:
-            assert plan.lane_widths[run.lane] == max(1, core_count // len(stage))
-            assert {models[member].model_name for member in run.members} == {run.model_name}
-            assert run.batch_size == sum(models[member].batch_size for member in run.members)
-            assert len(run.members) == 1 or all(models[member].mergeable for member in run.members)
-    most = {Strategy.SEQUENTIAL: 1, Strategy.PARALLEL: len(models)}.get(strategy, batching_size)
-    assert max(sum(len(run.members) for run in stage) for stage in plan.stages) <= most
-
-
-def test_batched_merges_configs_of_one_model_in_a_group() -> None:
-    models = [PlannedModel("a", 2, True), PlannedModel("a", 3, True), PlannedModel("b", 1, True)]
-    plan = plain_plan(models, Strategy.BATCHED, core_count=4, batching_size=2)
-    assert [[(run.model_name, run.batch_size, run.members) for run in stage] for stage in plan.stages] == [
-        [("a", 5, (0, 1))],
-        [("b", 1, (2,))],
-    ]
-
 
 BOUNDS = Configuration(batching_size=2, parallel_threshold=4, sequential_threshold=10, memory_threshold_mb=6000)
 

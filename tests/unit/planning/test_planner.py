@@ -1,14 +1,25 @@
+"""Plans keep their bounds and merge what can be merged, whoever makes them."""
+
 from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from corun.predictor.core.planner import Plan, make_plan
-from corun.predictor.core.workload import ModelConfig, Strategy, Workload
+from corun.planning.planner import Plan, Strategy, make_plan
+from corun.predictor.core.workload import ModelConfig, Workload
 
 Make = Callable[..., Workload]
+
+
+@pytest.fixture
+def workload() -> Make:
+    def made(*models: tuple[str, int]) -> Workload:
+        return Workload(tuple(ModelConfig(name, batch_size) for name, batch_size in models))
+
+    return made
 
 
 def shape(plan: Plan) -> list[list[tuple[str, int, int, tuple[int, ...]]]]:

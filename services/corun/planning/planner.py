@@ -4,10 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-
-from corun.predictor.core.workload import Strategy, Workload
+from enum import StrEnum
+from typing import Protocol
 
 MAX_LANE_WIDTH = 64
+
+
+class Strategy(StrEnum):
+    """How the models of a workload are scheduled against each other."""
+
+    PARALLEL = "parallel"
+    SEQUENTIAL = "sequential"
+    BATCHED = "batched"
+
+
+class Model(Protocol):
+    """One model of a workload, and how many items it gets in one run."""
+
+    @property
+    def model_name(self) -> str:
+        """Unique among models."""
+
+    @property
+    def batch_size(self) -> int:
+        """At least 1."""
+
+
+class Workload(Protocol):
+    """What is to be run together: the predictor's own, or a message."""
+
+    @property
+    def models(self) -> Sequence[Model]:
+        """The same model may appear more than once."""
 
 
 @dataclass(frozen=True, slots=True)
