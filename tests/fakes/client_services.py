@@ -139,6 +139,18 @@ def summary(execution_id: str) -> orchestrator_pb2.ExecutionSummary:
     )
 
 
+def configured(platform: core_pb2.Platform.ValueType) -> orchestrator_pb2.PlatformConfiguration:
+    """A parallel threshold that was set by hand, and no memory threshold."""
+    return orchestrator_pb2.PlatformConfiguration(
+        platform=platform,
+        values=predictor_pb2.StrategyConfiguration(parallel_threshold=4, batching_size=2),
+        origins={
+            "parallel_threshold": orchestrator_pb2.CONFIGURATION_ORIGIN_MANUAL,
+            "batching_size": orchestrator_pb2.CONFIGURATION_ORIGIN_DEFAULT,
+        },
+    )
+
+
 @dataclass
 class ScriptedOrchestrator(OrchestratorServiceServicer):
     """Streams `events`, then raises `failure`, waits for ever with `hold`, or ends."""
@@ -174,6 +186,16 @@ class ScriptedOrchestrator(OrchestratorServiceServicer):
     async def GetValidationMetrics(self, _request: Any, _context: Any) -> Any:
         metrics = validator_pb2.GetValidationMetricsResponse(validation_count=3, database_path="/through/orchestrator")
         return orchestrator_pb2.OrchestratorServiceGetValidationMetricsResponse(metrics=metrics)
+
+    async def GetStrategyConfiguration(self, request: Any, _context: Any) -> Any:
+        self.requests.append(request)
+        return orchestrator_pb2.GetStrategyConfigurationResponse(configuration=configured(request.platform))
+
+    async def UpdateStrategyConfiguration(self, request: Any, _context: Any) -> Any:
+        self.requests.append(request)
+        return orchestrator_pb2.UpdateStrategyConfigurationResponse(
+            configuration=configured(request.platform), changed=True, reason="told to"
+        )
 
     async def _script(self, request: Any) -> AsyncIterator[Any]:
         self.requests.append(request)

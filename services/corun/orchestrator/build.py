@@ -9,11 +9,13 @@ from typing import Any
 
 from corun.orchestrator.admission import Admission
 from corun.orchestrator.config import Settings
+from corun.orchestrator.configurations import Configurations
 from corun.orchestrator.context import ExecutionContext
 from corun.orchestrator.core.validation import ExecutionCounter
 from corun.orchestrator.delivery import Delivery
 from corun.orchestrator.executions import Executions
 from corun.orchestrator.housekeeping import prune_now_and_then
+from corun.orchestrator.orders import default_configuration
 from corun.orchestrator.peer_health import PeerHealth
 from corun.orchestrator.peers import Link, Peers, Timeouts
 from corun.orchestrator.servicer import OrchestratorServicer
@@ -58,6 +60,8 @@ async def build(settings: Settings) -> AsyncIterator[Service]:
         executions = Executions(store.executions, heartbeat_seconds=settings.heartbeat_seconds)
         await executions.recover()
         await delivery.recover()
+        configurations = Configurations(store.configurations, default_configuration(settings))
+        await configurations.recover()
         turns = Turns()
         context = ExecutionContext(
             peers=peers,
@@ -78,7 +82,8 @@ async def build(settings: Settings) -> AsyncIterator[Service]:
         for work in (delivery.run(), health.run(), prune_now_and_then(store.executions, settings)):
             await stack.enter_async_context(_running(work))
         stack.push_async_callback(executions.close)
-        servicer = OrchestratorServicer(peers, executions, Starting(context, executions, admission, settings), settings)
+        starting = Starting(context, executions, admission, configurations, settings)
+        servicer = OrchestratorServicer(peers, executions, starting, configurations)
         yield Service(NAME, servicer, add_OrchestratorServiceServicer_to_server, health.parts, drain=executions.close)
 
 

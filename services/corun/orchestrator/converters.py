@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import Any
 
 from corun.orchestrator.core.cautions import Fallback
 from corun.orchestrator.core.configuration import Configuration
@@ -158,8 +159,12 @@ def configuration_message(configuration: Configuration) -> predictor_pb2.Strateg
 
 def configuration_of(message: predictor_pb2.StrategyConfiguration, *, otherwise: Configuration) -> Configuration:
     """The caller's bounds, field by field over those that hold otherwise."""
-    given = {field.name: value for field, value in message.ListFields()}
-    return replace(otherwise, **given)
+    return replace(otherwise, **given_values(message))
+
+
+def given_values(message: predictor_pb2.StrategyConfiguration) -> dict[str, Any]:
+    """The bounds that a message has, by the names of its fields."""
+    return {field.name: value for field, value in message.ListFields()}
 
 
 def planned_models(workload: core_pb2.Workload, models: Iterable[pool_pb2.ModelInfo]) -> list[PlannedModel]:

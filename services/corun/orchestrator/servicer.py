@@ -9,7 +9,8 @@ from typing import Any
 import grpc
 
 from corun.errors import ExecutionCancelled, InvalidField
-from corun.orchestrator.config import Settings
+from corun.orchestrator.configurations import Configurations
+from corun.orchestrator.converters import configuration_message
 from corun.orchestrator.executions import Executions
 from corun.orchestrator.heartbeats import with_heartbeats
 from corun.orchestrator.peers import Peers
@@ -28,11 +29,13 @@ _BEYOND_ALL = 2**62
 class OrchestratorServicer(OrchestratorServiceServicer):
     """Serves the front door with the help of its peers, which it does not own."""
 
-    def __init__(self, peers: Peers, executions: Executions, starting: Starting, settings: Settings) -> None:
+    def __init__(
+        self, peers: Peers, executions: Executions, starting: Starting, configurations: Configurations
+    ) -> None:
         self._peers = peers
         self._executions = executions
         self._starting = starting
-        self._settings = settings
+        self._configurations = configurations
 
     async def ExecuteWithStrategy(
         self, request: orchestrator_pb2.ExecuteWithStrategyRequest, context: _Context
@@ -93,6 +96,24 @@ class OrchestratorServicer(OrchestratorServiceServicer):
         """The validator's metrics."""
         metrics = await self._peers.validation_metrics(request.query)
         return orchestrator_pb2.OrchestratorServiceGetValidationMetricsResponse(metrics=metrics)
+
+    async def GetStrategyConfiguration(
+        self, request: orchestrator_pb2.GetStrategyConfigurationRequest, context: _Context
+    ) -> orchestrator_pb2.GetStrategyConfigurationResponse:
+        """What bounds the choice on a platform."""
+        return orchestrator_pb2.GetStrategyConfigurationResponse(
+            configuration=self._configurations.message(request.platform),
+            defaults=configuration_message(self._configurations.defaults),
+            changes=await self._configurations.changes(request.platform),
+        )
+
+    async def UpdateStrategyConfiguration(
+        self, request: orchestrator_pb2.UpdateStrategyConfigurationRequest, context: _Context
+    ) -> orchestrator_pb2.UpdateStrategyConfigurationResponse:
+        """Changes what bounds the choice on a platform."""
+        if request.HasField("reset"):
+            return await self._configurations.reset(request.platform)
+        return await self._configurations.set_by_hand(request.platform, request.values)
 
 
 def _number_of(page_token: str) -> int:
