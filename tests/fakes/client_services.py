@@ -187,6 +187,10 @@ class ScriptedOrchestrator(OrchestratorServiceServicer):
         metrics = validator_pb2.GetValidationMetricsResponse(validation_count=3, database_path="/through/orchestrator")
         return orchestrator_pb2.OrchestratorServiceGetValidationMetricsResponse(metrics=metrics)
 
+    async def GetRefinementStatus(self, request: Any, _context: Any) -> Any:
+        self.requests.append(request)
+        return orchestrator_pb2.GetRefinementStatusResponse(enabled=True)
+
     async def GetStrategyConfiguration(self, request: Any, _context: Any) -> Any:
         self.requests.append(request)
         return orchestrator_pb2.GetStrategyConfigurationResponse(configuration=configured(request.platform))

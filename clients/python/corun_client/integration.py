@@ -45,7 +45,8 @@ class MultiModelResourcePoolIntegration:
             another does, and results say so.
         enable_empirical_validation: False never validates.
         validation_interval: Validate every n-th execution on a platform; None is the service's setting (10).
-        prediction_refinement: Accepted and without effect in this version.
+        prediction_refinement: False never refines the predictor. True refines it beside executions, whenever the
+            validator recommends it.
         db_path: DuckDB file of the embedded validator; None is its own default.
         error_threshold: Largest acceptable error; None is the service's setting (0.15, meaning 15 %).
         enable_adaptive_optimization: Accepted and without effect in this version.
@@ -233,6 +234,7 @@ class MultiModelResourcePoolIntegration:
             error_threshold=self.error_threshold,
             history_size=self.validator.validation_history_size,
             refinement_interval=self.validator.refinement_interval,
+            prediction_refinement=self.prediction_refinement,
             enable_trend_analysis=self.enable_trend_analysis and self.validator.enable_trend_analysis,
         )
 

@@ -18,6 +18,7 @@ from corun.orchestrator.housekeeping import prune_now_and_then
 from corun.orchestrator.orders import default_configuration
 from corun.orchestrator.peer_health import PeerHealth
 from corun.orchestrator.peers import Link, Peers, Timeouts
+from corun.orchestrator.refinements import Refinements
 from corun.orchestrator.servicer import OrchestratorServicer
 from corun.orchestrator.starting import Starting
 from corun.orchestrator.store.opening import open_store
@@ -62,6 +63,7 @@ async def build(settings: Settings) -> AsyncIterator[Service]:
         await delivery.recover()
         configurations = Configurations(store.configurations, default_configuration(settings))
         await configurations.recover()
+        refinements = Refinements(peers, delivery, executions, health, settings)
         turns = Turns()
         context = ExecutionContext(
             peers=peers,
@@ -70,6 +72,7 @@ async def build(settings: Settings) -> AsyncIterator[Service]:
             outbox=store.outbox,
             health=health,
             counter=ExecutionCounter(await store.executions.execution_counts()),
+            refinements=refinements,
             record_wait_seconds=settings.peer_timeout_seconds,
             max_waiting_bytes=int(settings.outbox_max_mb * 1e6),
             pool_return_seconds=settings.pool_return_timeout_seconds,
@@ -79,11 +82,12 @@ async def build(settings: Settings) -> AsyncIterator[Service]:
             in_total=settings.max_executions,
             expected_wait_seconds=turns.expected_wait_seconds,
         )
-        for work in (delivery.run(), health.run(), prune_now_and_then(store.executions, settings)):
+        works = (delivery.run(), health.run(), refinements.run(), prune_now_and_then(store.executions, settings))
+        for work in works:
             await stack.enter_async_context(_running(work))
         stack.push_async_callback(executions.close)
         starting = Starting(context, executions, admission, configurations, settings)
-        servicer = OrchestratorServicer(peers, executions, starting, configurations)
+        servicer = OrchestratorServicer(peers, executions, starting, configurations, refinements)
         yield Service(NAME, servicer, add_OrchestratorServiceServicer_to_server, health.parts, drain=executions.close)
 
 
@@ -94,6 +98,8 @@ def timeouts_of(settings: Settings) -> Timeouts:
         prepare=settings.prepare_timeout_seconds,
         profile=settings.profile_timeout_seconds,
         execute=settings.execute_timeout_seconds,
+        dataset=settings.refinement_timeout_seconds,
+        refine=settings.refinement_timeout_seconds,
         full_pool=settings.full_pool_timeout_seconds,
     )
 

@@ -10,6 +10,7 @@ from corun.orchestrator.live import Event, LiveExecution
 from corun.orchestrator.peer_health import PeerHealth
 from corun.orchestrator.peers import Peers
 from corun.orchestrator.recording import Recording
+from corun.orchestrator.refinements import Refinements
 from corun.orchestrator.store.outbox import Outbox
 from corun.orchestrator.turns import Turns
 
@@ -30,6 +31,7 @@ class ExecutionContext:
     outbox: Outbox
     health: PeerHealth
     counter: ExecutionCounter
+    refinements: Refinements
     record_wait_seconds: float
     max_waiting_bytes: int
     pool_return_seconds: float

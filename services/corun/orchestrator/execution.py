@@ -100,6 +100,7 @@ class Execution:
             warnings=[] if silence is None else [f"not predicted: {silence.message}"],
         )
         result.warnings.extend(noted(self._preparation, [measurement]))
+        result.warnings.extend(self._context.refinements.warnings(self._preparation.environment.platform))
         await self._conclude(result, outlook, choice, measurement)
         return Event(completed=result)
 

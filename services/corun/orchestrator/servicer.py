@@ -14,6 +14,7 @@ from corun.orchestrator.converters import configuration_message
 from corun.orchestrator.executions import Executions
 from corun.orchestrator.heartbeats import with_heartbeats
 from corun.orchestrator.peers import Peers
+from corun.orchestrator.refinements import Refinements
 from corun.orchestrator.starting import Starting
 from corun.orchestrator.summaries import summary_of
 from corun.v1 import orchestrator_service_pb2 as orchestrator_pb2
@@ -30,12 +31,18 @@ class OrchestratorServicer(OrchestratorServiceServicer):
     """Serves the front door with the help of its peers, which it does not own."""
 
     def __init__(
-        self, peers: Peers, executions: Executions, starting: Starting, configurations: Configurations
+        self,
+        peers: Peers,
+        executions: Executions,
+        starting: Starting,
+        configurations: Configurations,
+        refinements: Refinements,
     ) -> None:
         self._peers = peers
         self._executions = executions
         self._starting = starting
         self._configurations = configurations
+        self._refinements = refinements
 
     async def ExecuteWithStrategy(
         self, request: orchestrator_pb2.ExecuteWithStrategyRequest, context: _Context
@@ -96,6 +103,12 @@ class OrchestratorServicer(OrchestratorServiceServicer):
         """The validator's metrics."""
         metrics = await self._peers.validation_metrics(request.query)
         return orchestrator_pb2.OrchestratorServiceGetValidationMetricsResponse(metrics=metrics)
+
+    async def GetRefinementStatus(
+        self, request: orchestrator_pb2.GetRefinementStatusRequest, context: _Context
+    ) -> orchestrator_pb2.GetRefinementStatusResponse:
+        """How the refinement of the predictor goes."""
+        return self._refinements.status()
 
     async def GetStrategyConfiguration(
         self, request: orchestrator_pb2.GetStrategyConfigurationRequest, context: _Context
