@@ -191,6 +191,27 @@ class ScriptedOrchestrator(OrchestratorServiceServicer):
         self.requests.append(request)
         return orchestrator_pb2.GetRefinementStatusResponse(enabled=True)
 
+    async def GetAdaptiveConfiguration(self, request: Any, _context: Any) -> Any:
+        self.requests.append(request)
+        return orchestrator_pb2.GetAdaptiveConfigurationResponse(
+            current=configured(request.platform),
+            defaults=predictor_pb2.StrategyConfiguration(batching_size=2),
+            suggested=predictor_pb2.StrategyConfiguration(parallel_threshold=6, batching_size=2),
+            sufficient=True,
+            reason="less regret",
+            evidence=orchestrator_pb2.AdaptationEvidence(
+                validation_count=9,
+                needed_validation_count=5,
+                record_count=40,
+                workload_count=8,
+                needed_workload_count=5,
+                default_regret=0.2,
+                current_regret=0.1,
+                suggested_regret=0.05,
+                largest_memory_mb=512.0,
+            ),
+        )
+
     async def GetStrategyConfiguration(self, request: Any, _context: Any) -> Any:
         self.requests.append(request)
         return orchestrator_pb2.GetStrategyConfigurationResponse(configuration=configured(request.platform))

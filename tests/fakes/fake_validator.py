@@ -79,8 +79,10 @@ class FakeValidator(UnaskedRecord):
         """How much it keeps."""
         self._fail_if_told()
         self.queries.append(request)
+        platforms = [each.execution.platform for each in self.validations]
         return validator_pb2.GetValidationMetricsResponse(
-            validation_count=len(self.validations), execution_count=len(self.executions)
+            validation_count=sum(request.platform in {core_pb2.PLATFORM_UNSPECIFIED, each} for each in platforms),
+            execution_count=len(self.executions),
         )
 
     async def GetRefinementRecommendations(

@@ -203,3 +203,22 @@ async def test_thresholds_decide_without_a_predictor_too(
         )
         events = [event async for event in stack.client.ExecuteWithStrategy(request, timeout=20)]
     assert events[-1].completed.chosen.strategy == strategy
+
+
+async def test_an_exploration_runs_an_alternative_and_says_so_everywhere() -> None:
+    async with orchestrator_stack(exploration_rate=1.0, exploration_seed=3, validation_interval=1) as stack:
+        # 80, 100 and 120 ms with a tenth around: sequential overlaps nothing of parallel, which 72 to 88 is.
+        assert not (await chosen(stack, 2)).explored
+        stack.predictor.recommended = core_pb2.STRATEGY_SEQUENTIAL  # 90 to 110, and batched is 108 to 132
+        announced = await chosen(stack, 2)
+        first, second = stack.validator.executions
+        ran = stack.pool.plan_requests[-1].plan.strategy
+        # What the configuration rules out is not tried.
+        await update(stack, predictor_pb2.StrategyConfiguration(sequential_threshold=1))
+        assert not (await chosen(stack, 2)).explored
+    assert announced.explored
+    assert announced.automatic
+    assert announced.strategy == ran == core_pb2.STRATEGY_BATCHED
+    assert announced.recommended == core_pb2.STRATEGY_SEQUENTIAL
+    assert announced.reason.startswith("exploring: batched is tried, which may be as good as sequential; ")
+    assert (first.explored, second.explored, second.strategy_chosen) == (False, True, True)

@@ -7,10 +7,12 @@ from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
 
+from corun.orchestrator.adapting import Adapting
 from corun.orchestrator.admission import Admission
 from corun.orchestrator.config import Settings
 from corun.orchestrator.configurations import Configurations
 from corun.orchestrator.context import ExecutionContext
+from corun.orchestrator.core.exploration import Exploration
 from corun.orchestrator.core.validation import ExecutionCounter
 from corun.orchestrator.delivery import Delivery
 from corun.orchestrator.executions import Executions
@@ -63,6 +65,7 @@ async def build(settings: Settings) -> AsyncIterator[Service]:
         await delivery.recover()
         configurations = Configurations(store.configurations, default_configuration(settings))
         await configurations.recover()
+        adapting = Adapting(peers, configurations, delivery, settings)
         refinements = Refinements(peers, delivery, executions, health, settings)
         turns = Turns()
         context = ExecutionContext(
@@ -73,6 +76,7 @@ async def build(settings: Settings) -> AsyncIterator[Service]:
             health=health,
             counter=ExecutionCounter(await store.executions.execution_counts()),
             refinements=refinements,
+            exploration=Exploration(settings.exploration_rate, settings.exploration_seed),
             record_wait_seconds=settings.peer_timeout_seconds,
             max_waiting_bytes=int(settings.outbox_max_mb * 1e6),
             pool_return_seconds=settings.pool_return_timeout_seconds,
@@ -82,12 +86,20 @@ async def build(settings: Settings) -> AsyncIterator[Service]:
             in_total=settings.max_executions,
             expected_wait_seconds=turns.expected_wait_seconds,
         )
-        works = (delivery.run(), health.run(), refinements.run(), prune_now_and_then(store.executions, settings))
+        works = (
+            delivery.run(),
+            health.run(),
+            refinements.run(),
+            adapting.run(),
+            prune_now_and_then(store.executions, settings),
+        )
         for work in works:
             await stack.enter_async_context(_running(work))
         stack.push_async_callback(executions.close)
         starting = Starting(context, executions, admission, configurations, settings)
-        servicer = OrchestratorServicer(peers, executions, starting, configurations, refinements)
+        servicer = OrchestratorServicer(
+            peers, executions, starting, configurations=configurations, adapting=adapting, refinements=refinements
+        )
         yield Service(NAME, servicer, add_OrchestratorServiceServicer_to_server, health.parts, drain=executions.close)
 
 

@@ -43,10 +43,11 @@ def change_message(
     origin: Origin,
     *,
     reason: str,
+    evidence: orchestrator_pb2.AdaptationEvidence | None,
 ) -> orchestrator_pb2.ConfigurationChange:
     """A change that happens now."""
     change = orchestrator_pb2.ConfigurationChange(
-        origin=origin_message(origin), before=before, after=after, reason=reason
+        origin=origin_message(origin), before=before, after=after, reason=reason, evidence=evidence
     )
     change.change_time.GetCurrentTime()
     return change

@@ -8,7 +8,7 @@ from typing import TypeAlias
 import structlog
 
 from corun.errors import InvalidField
-from corun.orchestrator.configuration_messages import change_message, overrides_of, platform_message
+from corun.orchestrator.configuration_messages import change_message, origin_message, overrides_of, platform_message
 from corun.orchestrator.converters import given_values
 from corun.orchestrator.core.configuration import UNCHANGED, Configuration, Origin, Overrides, Values, in_words
 from corun.orchestrator.store.configurations import ConfigurationLog
@@ -87,26 +87,55 @@ class Configurations:
                 platform, UNCHANGED, Origin.DEFAULT, reason="gone back to the settings of the service"
             )
 
+    async def memory_limit_mb(self, platform: Platform) -> float | None:
+        """How much memory may be needed in fact: the threshold that somebody set by hand last, else the settings' one.
+
+        An adapted threshold is held against predictions, so that measurements stay within this.
+        """
+        for change in await self.changes(platform):
+            if change.origin == origin_message(Origin.DEFAULT):
+                break
+            if change.after.origins["memory_threshold_mb"] == origin_message(Origin.MANUAL):
+                return given_values(change.after.values).get("memory_threshold_mb")
+        return self.defaults.memory_threshold_mb
+
     async def change(
-        self, platform: Platform, values: Values, origin: Origin, *, reason: str
+        self,
+        platform: Platform,
+        values: Values,
+        origin: Origin,
+        *,
+        reason: str,
+        evidence: orchestrator_pb2.AdaptationEvidence | None = None,
+        spare_manual: bool = False,
     ) -> orchestrator_pb2.UpdateStrategyConfigurationResponse:
-        """Changes some values, keeps that, and says so.
+        """Changes some values, keeps that with what it rests on, and says so. With `spare_manual` those that were set
+        by hand meanwhile stay.
 
         Raises:
             StoreFailed: the disk refuses; nothing changed then.
         """
         async with self._changing:
-            return await self._change(platform, self.overrides(platform).changed(values, origin), origin, reason=reason)
+            overrides = self.overrides(platform)
+            spared = overrides.manual if spare_manual else ()
+            overrides = overrides.changed({name: each for name, each in values.items() if name not in spared}, origin)
+            return await self._change(platform, overrides, origin, reason=reason, evidence=evidence)
 
     async def _change(
-        self, platform: Platform, overrides: Overrides, origin: Origin, *, reason: str
+        self,
+        platform: Platform,
+        overrides: Overrides,
+        origin: Origin,
+        *,
+        reason: str,
+        evidence: orchestrator_pb2.AdaptationEvidence | None = None,
     ) -> orchestrator_pb2.UpdateStrategyConfigurationResponse:
         before, after = self.message(platform), platform_message(platform, overrides, self.defaults)
         if after == before:
             return orchestrator_pb2.UpdateStrategyConfigurationResponse(
                 configuration=after, reason="it was like this before"
             )
-        change = change_message(before, after, origin, reason=reason)
+        change = change_message(before, after, origin, reason=reason, evidence=evidence)
         await self._log.add(platform, change.SerializeToString())
         self._overrides[platform] = overrides
         _log.info("strategy configuration changed", platform=platform_name(platform), reason=reason)

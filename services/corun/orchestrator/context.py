@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from corun.orchestrator.core.exploration import Exploration
 from corun.orchestrator.core.validation import ExecutionCounter
 from corun.orchestrator.delivery import Delivery
 from corun.orchestrator.live import Event, LiveExecution
@@ -32,6 +33,7 @@ class ExecutionContext:
     health: PeerHealth
     counter: ExecutionCounter
     refinements: Refinements
+    exploration: Exploration
     record_wait_seconds: float
     max_waiting_bytes: int
     pool_return_seconds: float

@@ -107,12 +107,13 @@ class Execution:
     def _choice(self, outlook: Outlook, silence: PeerUnavailable | None) -> Choice:
         asked = self._order.strategy
         if outlook.recommended is not None:
-            return choose(
+            choice = choose(
                 asked=asked,
                 recommended=outlook.recommended,
                 reason=outlook.reason,
                 objections=[] if asked is None else outlook.objections(asked),
             )
+            return self._context.exploration.tried(choice, outlook.eligible(self._order.goal))
         if asked is None and not self._order.by_thresholds and silence is not None:
             raise silence
         return without_prediction(
@@ -185,6 +186,7 @@ class Execution:
                 goal=self._order.goal,
                 strategy=choice.strategy,
                 strategy_chosen=choice.automatic,
+                explored=choice.explored,
                 measurement=measurement,
                 queue_time_ms=result.queue_time_ms,
             )

@@ -9,6 +9,7 @@ from typing import Any
 import grpc
 
 from corun.errors import ExecutionCancelled, InvalidField
+from corun.orchestrator.adapting import Adapting
 from corun.orchestrator.configurations import Configurations
 from corun.orchestrator.converters import configuration_message
 from corun.orchestrator.executions import Executions
@@ -35,13 +36,16 @@ class OrchestratorServicer(OrchestratorServiceServicer):
         peers: Peers,
         executions: Executions,
         starting: Starting,
+        *,
         configurations: Configurations,
+        adapting: Adapting,
         refinements: Refinements,
     ) -> None:
         self._peers = peers
         self._executions = executions
         self._starting = starting
         self._configurations = configurations
+        self._adapting = adapting
         self._refinements = refinements
 
     async def ExecuteWithStrategy(
@@ -120,13 +124,21 @@ class OrchestratorServicer(OrchestratorServiceServicer):
             changes=await self._configurations.changes(request.platform),
         )
 
+    async def GetAdaptiveConfiguration(
+        self, request: orchestrator_pb2.GetAdaptiveConfigurationRequest, context: _Context
+    ) -> orchestrator_pb2.GetAdaptiveConfigurationResponse:
+        """The values that an adaptive update would set."""
+        return await self._adapting.get(request.platform)
+
     async def UpdateStrategyConfiguration(
         self, request: orchestrator_pb2.UpdateStrategyConfigurationRequest, context: _Context
     ) -> orchestrator_pb2.UpdateStrategyConfigurationResponse:
         """Changes what bounds the choice on a platform."""
         if request.HasField("reset"):
             return await self._configurations.reset(request.platform)
-        return await self._configurations.set_by_hand(request.platform, request.values)
+        if request.HasField("values"):
+            return await self._configurations.set_by_hand(request.platform, request.values)
+        return await self._adapting.update(request.platform)
 
 
 def _number_of(page_token: str) -> int:

@@ -57,6 +57,11 @@ class Overrides:
         """Where the value of a field comes from."""
         return self.origins.get(field, Origin.DEFAULT)
 
+    @property
+    def manual(self) -> tuple[str, ...]:
+        """Fields that were set by hand."""
+        return tuple(field for field, origin in self.origins.items() if origin is Origin.MANUAL)
+
     def changed(self, values: Values, origin: Origin) -> Overrides:
         """With other values of some fields."""
         return Overrides({**self.values, **values}, {**self.origins, **dict.fromkeys(values, origin)})
