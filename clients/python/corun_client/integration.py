@@ -56,7 +56,8 @@ class MultiModelResourcePoolIntegration:
             so that it can be learnt of; None is the service's setting (none).
         enable_trend_analysis: False leaves trends and drift out of the metrics.
         verbose: Shows the embedded services' logs on standard error.
-        target: HOST:PORT of running services. Their own max_connections and db_path count then.
+        target: HOST:PORT of running services. Their own settings count then, of connections, database, refinement,
+            adaptation and exploration.
 
     Raises:
         InvalidArgument: for a value that breaks its rule.
@@ -257,7 +258,15 @@ class MultiModelResourcePoolIntegration:
         )
 
     def _say_what_the_target_decides(self) -> None:
-        for name, value in (("max_connections", self.max_connections), ("db_path", self.db_path)):
+        told = {
+            "max_connections": self.max_connections,
+            "db_path": self.db_path,
+            "exploration_rate": self.exploration_rate,
+            # What is on by default is told of only where it was switched off.
+            "prediction_refinement": None if self.prediction_refinement else False,
+            "enable_adaptive_optimization": None if self.enable_adaptive_optimization else False,
+        }
+        for name, value in told.items():
             if value is not None:
                 _log.warning("%s=%r has no effect: the services at %s have their own", name, value, self.target)
 
