@@ -1,7 +1,8 @@
 """The closed loop: from an empty predictor, random automatic executions on wasm, each validated, with refinement and
 adaptation on. Errors of latency fall towards the noise of the machine, and come back there after a competing load.
 
-`make bench` runs a short form; `make loop` the long one (60 executions, then 60 with a load in the middle third).
+`make bench` runs a short form; `make loop` the long one: 60 executions, 60 with a load in the middle third, and what
+adapted bounds of the choice are worth after comparisons of 12 random workloads.
 """
 
 from __future__ import annotations
@@ -33,8 +34,8 @@ from tests.bench.loop_curve import Curve, draw
 
 MODELS = ("paraphrase-minilm-l3-v2", "silero-vad", "pp-ocr-cls", "efficientnet-lite0")
 PLOT = Path("bench_loop.png")
-SHORT, LONG = 24, 60
-SHORT_COMPARISONS, LONG_COMPARISONS = 0, 12
+SHORT, LONG = 12, 60
+COMPARISONS = 12
 DEFAULTS = Configuration(batching_size=2)
 NOISE_WORKLOADS, NOISE_RUNS = 3, 8
 # What a sum of noise may add to the error of a predictor that knows everything.
@@ -150,9 +151,9 @@ def tell_adaptation(found: Sequence[Contest]) -> None:
     console.print(table)
 
 
-async def bench(count: int = SHORT, plot: Path = PLOT, comparisons: int = SHORT_COMPARISONS) -> dict[str, float]:
-    """Mean errors of the thirds of both loops, and the noise floor."""
-    draw_from = random.Random(11)
+@asynccontextmanager
+async def fresh_services() -> AsyncIterator[tuple[str, AsyncClient]]:
+    """Services that know nothing, their address, and a client of theirs."""
     with TemporaryDirectory() as folder:
         place = Path(folder)
         async with (
@@ -165,46 +166,64 @@ async def bench(count: int = SHORT, plot: Path = PLOT, comparisons: int = SHORT_
             ) as address,
             connect_async(address) as client,
         ):
-            quiet = await looped(client, draw_from, count, with_load=False)
-            disturbed = await looped(client, draw_from, count, with_load=True)
-            noise = await noise_floor(client, draw_from)
-            await compared(client, draw_from, comparisons)
-            await _tell_record(client)
-            if comparisons:
-                tell_adaptation(await on_record(address))
-    loops = {"quiet, from an empty predictor": quiet, "then with a competing load in the middle third": disturbed}
-    draw(
-        [Curve(title, loop.errors, loop.loaded, loop.refined) for title, loop in loops.items()],
-        noise_floor=noise,
-        path=plot,
-    )
-    _tell_errors(loops, noise)
+            yield address, client
+
+
+async def loop(count: int, *, with_load: bool) -> tuple[Loop, float]:
+    """One loop from an empty predictor, and the noise floor after it; tells what is on record."""
+    draw_from = random.Random(11)
+    async with fresh_services() as (_, client):
+        measured = await looped(client, draw_from, count, with_load=with_load)
+        noise = await noise_floor(client, draw_from)
+        await _tell_record(client)
+    return measured, noise
+
+
+async def adaptation(comparisons: int) -> None:
+    """Tells what adapted bounds are worth after so many comparisons."""
+    async with fresh_services() as (address, client):
+        await compared(client, random.Random(12), comparisons)
+        tell_adaptation(await on_record(address))
+
+
+async def bench(count: int = SHORT, plot: Path = PLOT, loads: Sequence[bool] = (False, True)) -> dict[str, float]:
+    """Mean errors of the thirds of the loops, and the noise floor."""
+    figures: dict[str, float] = {}
+    curves = []
+    for with_load in loads:
+        title = "with a competing load in the middle third" if with_load else "quiet"
+        measured, noise = await loop(count, with_load=with_load)
+        _tell_errors(title, measured, noise)
+        curves.append(Curve(title, measured.errors, noise, measured.loaded, measured.refined))
+        name = "loaded" if with_load else "quiet"
+        figures |= {
+            f"{name}_{third}": measured.third(number) for number, third in enumerate(("first", "middle", "last"))
+        }
+        figures[f"{name}_noise"] = noise
+    draw(curves, path=plot)
     Console(width=120).print(f"  picture in {plot}\n")
-    return {
-        "first_third": quiet.third(0),
-        "last_third": quiet.third(2),
-        "loaded_third": disturbed.third(1),
-        "after_load": disturbed.third(2),
-        "noise_floor": noise,
-    }
+    return figures
 
 
-def _tell_errors(loops: dict[str, Loop], noise: float) -> None:
+def _tell_errors(title: str, measured: Loop, noise: float) -> None:
     table = Table("loop", title=f"mean error of latency (noise floor {noise:.1%})", title_justify="left")
     for heading in ("executions", "first third", "middle", "last third", "last / first", "last / noise", "verdict"):
         table.add_column(heading, justify="right")
-    for title, loop in loops.items():
-        first, middle, last = (loop.third(number) for number in range(3))
-        settled = last <= first / 2 or last <= ABOVE_NOISE * noise
-        table.add_row(
-            title,
-            str(len(loop.errors)),
-            *(f"{each:.1%}" for each in (first, middle, last)),
-            f"{last / first:.2f}",
-            f"{last / noise:.2f}",
-            "settled" if settled else "not settled",
-        )
+    first, middle, last = (measured.third(number) for number in range(3))
+    table.add_row(
+        title,
+        str(len(measured.errors)),
+        *(f"{each:.1%}" for each in (first, middle, last)),
+        f"{last / first:.2f}",
+        f"{last / noise:.2f}",
+        "settled" if is_settled(first, last, noise) else "not settled",
+    )
     Console(width=140).print(table)
+
+
+def is_settled(first: float, last: float, noise: float) -> bool:
+    """Whether errors have halved, or are about as small as the noise lets them be."""
+    return last <= first / 2 or last <= ABOVE_NOISE * noise
 
 
 async def _tell_record(client: AsyncClient) -> None:
@@ -235,16 +254,21 @@ async def _tell_record(client: AsyncClient) -> None:
 
 
 def main() -> int:
-    """The long form."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    """The long form, or a part of it."""
+    parser = argparse.ArgumentParser(description="Measures the closed loop.")
     parser.add_argument("--executions", type=int, default=LONG, help=f"of each loop, at least 12; {LONG} by default")
+    parser.add_argument("--comparisons", type=int, default=COMPARISONS, help=f"{COMPARISONS} by default")
     parser.add_argument("--plot", type=Path, default=PLOT, help=f"picture to write; {PLOT} by default")
-    parser.add_argument("--comparisons", type=int, default=LONG_COMPARISONS, help=f"{LONG_COMPARISONS} by default")
+    parser.add_argument("--only", choices=("quiet", "loaded", "adaptation"), help="one part; all by default")
     given = parser.parse_args()
     configure_logs(verbose=False)
-    figures = asyncio.run(bench(max(12, given.executions), given.plot, given.comparisons))
-    settled = figures["last_third"] <= max(figures["first_third"] / 2, ABOVE_NOISE * figures["noise_floor"])
-    return 0 if settled else 1
+    loads = [name == "loaded" for name in ("quiet", "loaded") if given.only in {None, name}]
+    figures = asyncio.run(bench(max(12, given.executions), given.plot, loads)) if loads else {}
+    if given.only in {None, "adaptation"}:
+        asyncio.run(adaptation(given.comparisons))
+    if "quiet_last" not in figures:
+        return 0
+    return 0 if is_settled(figures["quiet_first"], figures["quiet_last"], figures["quiet_noise"]) else 1
 
 
 if __name__ == "__main__":

@@ -19,17 +19,19 @@ class Curve:
     Attributes:
         title: What was done.
         errors: Of latency, one an execution, in order.
+        noise: What repeated runs of a workload are off their median.
         loaded: First execution beside a competing load, and the first after it; None without one.
         refined: Executions after which a refined version served.
     """
 
     title: str
     errors: Sequence[float]
+    noise: float
     loaded: tuple[int, int] | None
     refined: Sequence[int]
 
 
-def draw(curves: Sequence[Curve], *, noise_floor: float, path: Path) -> None:
+def draw(curves: Sequence[Curve], *, path: Path) -> None:
     """Writes the picture, an axis a loop."""
     figure = Chart(height_inches=3.2 * len(curves))
     axes_of = figure.subplots(len(curves), 1, squeeze=False)
@@ -37,7 +39,7 @@ def draw(curves: Sequence[Curve], *, noise_floor: float, path: Path) -> None:
         numbers = range(1, len(curve.errors) + 1)
         axes.plot(numbers, curve.errors, "o", markersize=3, color=COLOURS["latency"], alpha=0.45, label="an execution")
         axes.plot(numbers, smoothed(curve.errors), color=COLOURS["latency"], label=f"median of {_SMOOTHED}")
-        axes.axhline(noise_floor, color=GREY, linestyle=":", label=f"noise of the machine, {noise_floor:.1%}")
+        axes.axhline(curve.noise, color=GREY, linestyle=":", label=f"noise of the machine, {curve.noise:.1%}")
         if curve.loaded is not None:
             axes.axvspan(*curve.loaded, color="#f3e3d3", zorder=0, label="competing load")
         for index, number in enumerate(curve.refined):
@@ -45,7 +47,7 @@ def draw(curves: Sequence[Curve], *, noise_floor: float, path: Path) -> None:
                 number + 0.5, color=COLOURS["memory"], linewidth=1, label="refined version" if index == 0 else None
             )
         in_percent(axes, label="error of latency")
-        axes.set_ylim(0, upper_limit(list(curve.errors), threshold=noise_floor))
+        axes.set_ylim(0, upper_limit(list(curve.errors), threshold=curve.noise))
         axes.set_title(curve.title, loc="left")
         axes.set_xlabel("execution")
         axes.legend(loc="upper right", frameon=False, fontsize="small")

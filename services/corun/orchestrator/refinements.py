@@ -49,6 +49,8 @@ class Refinements:
             for platform in core_pb2.Platform.values()
             if platform and settings.prediction_refinement
         }
+        if self._by_platform:
+            self._note_health()
         delivery.on_validated(self._note_validated)
         for service in ("predictor", "validator"):
             health.on_return(service, self._resume)
