@@ -90,11 +90,11 @@ class Case:
 
 # Software adapters are slow: short inputs and fewer rounds.
 CASES = (
-    Case(CHROMIUM, "wasm", "all-minilm-l6-v2", 1, 15),
-    Case(CHROMIUM, "wasm", "paraphrase-minilm-l3-v2", 4, 20),
-    Case(CHROMIUM, "wasm", "efficientnet-lite0", 1, 20),
-    Case(CHROMIUM, "webgpu", "silero-vad", 1, 10),
-    Case(CHROMIUM, "webgpu", "paraphrase-minilm-l3-v2", 0, 6),
+    Case(CHROMIUM, "wasm", "all-minilm-l6-v2", 1, 40),
+    Case(CHROMIUM, "wasm", "paraphrase-minilm-l3-v2", 4, 40),
+    Case(CHROMIUM, "wasm", "efficientnet-lite0", 1, 80),
+    Case(CHROMIUM, "webgpu", "silero-vad", 1, 20),
+    Case(CHROMIUM, "webgpu", "paraphrase-minilm-l3-v2", 0, 15),
     Case(CHROMIUM_SHELL, "webnn", "paraphrase-minilm-l3-v2", 1, 20),
     Case(CHROMIUM_SHELL, "webnn", "efficientnet-lite0", 1, 20),
 )

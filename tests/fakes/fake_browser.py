@@ -13,10 +13,10 @@ from pathlib import Path
 import psutil
 
 from corun.errors import BrowserLost
-from corun.resource_pool.browser import processes
 from corun.resource_pool.browser.engines import ENGINES, Engine
 from corun.resource_pool.browser.lane import Lane
 from corun.resource_pool.browser.page_server import PageServer
+from corun.resource_pool.browser.scales import Scales
 from corun.resource_pool.contract import BrowserConnection
 from corun.resource_pool.core.connection_state import ConnectionState, follow
 from corun.resource_pool.core.placement import ConnectionView, LaneView
@@ -121,6 +121,11 @@ class FakeConnection:
         """Of that process."""
         return self._process.pid if self._process is not None else 0
 
+    @property
+    def scales(self) -> Scales:
+        """Of that process."""
+        return Scales(self.main_process)
+
     async def lanes_ended(self) -> None:
         """Its lanes end at once."""
 
@@ -191,7 +196,7 @@ class FakeConnection:
     async def weigh(self) -> float:
         """Of the process, and what its lanes would hold."""
         held = sum(worker.held_bytes for worker, _ in self._workers.values())
-        self.memory_mb = (processes.family_size(self.main_process) + held) / 1e6
+        self.memory_mb = (self.scales.weigh() + held) / 1e6
         return self.memory_mb
 
     async def open_lane(self, *, platform: str, width: int) -> Lane:

@@ -44,13 +44,14 @@ class FakePredictor(PredictorServiceServicer):
 
     Predicts 80, 100 and 120 ms for parallel, sequential and batched, 1,000 / latency items per second, and
     10 MB each; every model takes 40 ms alone. Plans put all runs in one stage (parallel), one run in a stage
-    (sequential), or two (batched).
+    (sequential), or two (batched). With `learns` it learns nothing before that is set.
     """
 
     recommended: core_pb2.Strategy.ValueType = core_pb2.STRATEGY_PARALLEL
     reason: str = "parallel is predicted fastest: 80 ms against 100 and 120"
     suggestions: list[predictor_pb2.ProfileSuggestion] = field(default_factory=list)
     observe_error: Exception | None = None
+    learns: asyncio.Event | None = None
     ignored_reasons: list[str] = field(default_factory=list)
     recommend_error: Exception | None = None
     recommend_requests: list[predictor_pb2.RecommendStrategyRequest] = field(default_factory=list)
@@ -90,6 +91,8 @@ class FakePredictor(PredictorServiceServicer):
         """Remembers the request."""
         if self.observe_error is not None:
             raise self.observe_error
+        if self.learns is not None:
+            await self.learns.wait()
         self.observe_requests.append(request)
         return predictor_pb2.ObserveResponse(
             learned_count=len(request.observations), predictor_version=VERSION, ignored_reasons=self.ignored_reasons

@@ -15,6 +15,7 @@ from corun.v1 import validator_service_pb2 as validator_pb2
 from tests.fakes.fake_resource_pool import ENGINE, figures
 from tests.fakes.orchestrator_stack import orchestrator_stack, workload
 from tests.fakes.validations import serving_validator
+from tests.until import until
 from tests.wire.test_validator_dataset import complete
 
 STRATEGIES = (core_pb2.STRATEGY_PARALLEL, core_pb2.STRATEGY_SEQUENTIAL, core_pb2.STRATEGY_BATCHED)
@@ -33,6 +34,7 @@ async def executed(
         )
         async for _ in stack.client.ExecuteWithStrategy(request, timeout=20):
             pass
+        await until(lambda: stack.predictor.observe_requests)
         (taught,) = stack.predictor.observe_requests
         return stack.validator.executions[0], taught
 

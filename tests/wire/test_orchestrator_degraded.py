@@ -9,6 +9,7 @@ from typing import Any
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from structlog.testing import capture_logs
 
 from corun.errors import DatabaseFailed, ExecutionConflict, InvalidField
 from corun.plumbing.channel import open_channel
@@ -234,13 +235,15 @@ async def test_a_comparison_whose_pool_stays_away_fails_and_is_accounted_for() -
 
 async def test_a_predictor_that_goes_after_the_choice_costs_only_what_it_would_have_learnt() -> None:
     target = dead_target()
-    async with orchestrator_stack(predictor_target=target) as stack:
-        stack.pool.behaviour = "wait"
-        async with at(target, stack.predictor):
-            running = asyncio.ensure_future(execute(stack))
-            await stack.pool.lease_started.wait()
-        stack.pool.released.set()
-        result = (await running)[-1].completed
+    with capture_logs() as logs:
+        async with orchestrator_stack(predictor_target=target) as stack:
+            stack.pool.behaviour = "wait"
+            async with at(target, stack.predictor):
+                running = asyncio.ensure_future(execute(stack))
+                await stack.pool.lease_started.wait()
+            stack.pool.released.set()
+            result = (await running)[-1].completed
     assert result.recorded
     assert result.predicted.latency_ms.value == 80.0
-    assert [each.split(":")[0] for each in result.warnings] == ["not learnt from"]
+    assert not result.warnings
+    assert [target in each["reason"] for each in logs if each["event"] == "executions are not learnt"] == [True]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
+from structlog.testing import capture_logs
 
 from corun.errors import BrowserLost, ModelNeverObserved
 from corun.plumbing.status import RemoteError
@@ -12,7 +15,9 @@ from corun.v1 import predictor_service_pb2 as predictor_pb2
 from tests.fakes.fake_predictor import VERSION
 from tests.fakes.fake_resource_pool import ADAPTER, ENGINE, figures
 from tests.fakes.orchestrator_stack import OrchestratorStack, dead_target, orchestrator_stack, workload
+from tests.until import until
 
+NOT_LEARNT = "executions are not learnt"
 POOL_EVENTS = ["pool_event"] * 4  # leased, model_loaded, iteration_finished, measured
 
 
@@ -34,6 +39,12 @@ async def run(
 
 def kinds(events: list[orchestrator_pb2.ExecuteWithStrategyResponse]) -> list[str | None]:
     return [event.WhichOneof("event") for event in events]
+
+
+async def taught(stack: OrchestratorStack) -> list[predictor_pb2.ObserveRequest]:
+    """What the predictor is taught, which happens after the end."""
+    await until(lambda: stack.predictor.observe_requests)
+    return stack.predictor.observe_requests
 
 
 async def test_events_come_in_order_and_end_with_one_terminal_event() -> None:
@@ -135,7 +146,7 @@ async def test_nothing_is_profiled_when_the_predictor_suggests_nothing() -> None
 async def test_runs_that_were_alone_are_taught_to_the_predictor() -> None:
     async with orchestrator_stack() as stack:
         await run(stack, request(strategy=core_pb2.STRATEGY_SEQUENTIAL, iterations=2))
-        sent = stack.predictor.observe_requests
+        sent = await taught(stack)
     observations = [(each.model_name, each.lane_width, each.run_time_ms) for each in sent[0].observations]
     # Two models one after another, twice, in one lane of all four cores; 10 ms an item, two items.
     assert sorted(observations) == [("fake-text", 4, 20.0)] * 2 + [("fake-vision", 4, 20.0)] * 2
@@ -145,7 +156,7 @@ async def test_runs_that_were_alone_are_taught_to_the_predictor() -> None:
 async def test_an_execution_is_taught_whole_and_its_runs_beside_others_are_not_taught_as_solo_runs() -> None:
     async with orchestrator_stack() as stack:
         await run(stack, request(strategy=core_pb2.STRATEGY_PARALLEL, iterations=3))
-        (sent,) = stack.predictor.observe_requests
+        (sent,) = await taught(stack)
         plan = stack.pool.plan_requests[0].plan
     assert not sent.observations
     (executed,) = sent.executions
@@ -159,11 +170,31 @@ async def test_an_execution_is_taught_whole_and_its_runs_beside_others_are_not_t
     assert executed.end_time.seconds > 0
 
 
-async def test_why_the_predictor_did_not_learn_an_execution_is_a_warning() -> None:
+async def test_why_the_predictor_did_not_learn_an_execution_is_logged() -> None:
+    with capture_logs() as logs:
+        async with orchestrator_stack() as stack:
+            stack.predictor.ignored_reasons = ["executions[0]: 900 ms is 9 times the prediction"]
+            events = await run(stack, request())
+            await taught(stack)
+    assert [(each["execution_ids"], each["reason"]) for each in logs if each["event"] == NOT_LEARNT] == [
+        ([events[0].accepted.execution_id], "executions[0]: 900 ms is 9 times the prediction")
+    ]
+
+
+async def test_the_end_of_an_execution_does_not_wait_for_the_predictor_to_learn_it() -> None:
     async with orchestrator_stack() as stack:
-        stack.predictor.ignored_reasons = ["executions[0]: 900 ms is 9 times the prediction"]
+        stack.predictor.learns = asyncio.Event()
         events = await run(stack, request())
-    assert "not learnt from: executions[0]: 900 ms is 9 times the prediction" in events[-1].completed.warnings
+        assert kinds(events)[-1] == "completed"
+        stack.predictor.learns.set()
+
+
+async def test_a_service_that_ends_lets_the_predictor_learn_first_what_was_measured() -> None:
+    async with orchestrator_stack() as stack:
+        for _ in range(3):
+            await run(stack, request())
+    # What comes in close succession is learnt at once.
+    assert [len(each.executions) for each in stack.predictor.observe_requests] == [3]
 
 
 async def test_an_execution_is_recorded_with_everything_that_was_predicted_and_measured() -> None:
@@ -187,7 +218,7 @@ async def test_another_engine_than_the_predicted_one_and_retries_are_warnings() 
     async with orchestrator_stack() as stack:
         stack.pool.engine, stack.pool.retry_count = "other-engine", 1
         events = await run(stack, request(strategy=core_pb2.STRATEGY_SEQUENTIAL))
-        assert stack.predictor.observe_requests[0].environment.engine == "other-engine"
+        assert (await taught(stack))[0].environment.engine == "other-engine"
     assert list(events[-1].completed.warnings) == [
         "predicted for the engine 'fake-engine', but it ran in 'other-engine'",
         "a browser was lost; the plan started over 1 time(s)",
@@ -250,12 +281,14 @@ async def test_a_defect_after_acceptance_still_ends_the_stream_with_one_terminal
     assert events[0].accepted.execution_id in failure.message
 
 
-async def test_observations_that_are_refused_are_a_warning() -> None:
-    async with orchestrator_stack() as stack:
-        stack.predictor.observe_error = ModelNeverObserved("fake-text")
-        events = await run(stack, request(strategy=core_pb2.STRATEGY_SEQUENTIAL))
+async def test_observations_that_are_refused_are_logged() -> None:
+    with capture_logs() as logs:
+        async with orchestrator_stack() as stack:
+            stack.predictor.observe_error = ModelNeverObserved("fake-text")
+            events = await run(stack, request(strategy=core_pb2.STRATEGY_SEQUENTIAL))
     assert kinds(events)[-1] == "completed"
-    assert [each.split(":")[0] for each in events[-1].completed.warnings] == ["not learnt from"]
+    assert not events[-1].completed.warnings
+    assert ["fake-text" in each["reason"] for each in logs if each["event"] == NOT_LEARNT] == [True]
 
 
 async def test_metrics_are_the_validators() -> None:

@@ -14,6 +14,7 @@ from corun.v1 import predictor_service_pb2 as predictor_pb2
 from corun.v1 import resource_pool_service_pb2 as pool_pb2
 from tests.fakes.fake_resource_pool import ENGINE
 from tests.fakes.orchestrator_stack import OrchestratorStack, orchestrator_stack, workload
+from tests.until import until
 
 SUGGESTIONS = [
     predictor_pb2.ProfileSuggestion(model_name=name, batch_size=2, lane_width=4)
@@ -51,6 +52,7 @@ async def test_a_model_that_prefers_a_browser_is_profiled_and_learnt_in_it() -> 
         stack.predictor.suggestions = SUGGESTIONS
         await execute(stack, {"vision": "firefox"})
         profiled = [(each.model_name, each.engine) for each in stack.pool.profile_requests]
+        await until(lambda: len(stack.predictor.observe_requests) == 4)
         learnt = [
             (each.environment.engine, {one.model_name for one in each.observations})
             for each in stack.predictor.observe_requests

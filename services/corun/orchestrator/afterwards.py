@@ -28,20 +28,20 @@ MANY_RUNS = 500
 
 async def learn(peers: Peers, preparation: Preparation, measured: Sequence[Measured]) -> list[str]:
     """Teaches the predictor every execution, and the runs that had no other beside them, engine by engine; gives
-    warnings of what it did not learn."""
+    the reasons of what it did not learn."""
     if sum(len(measurement.runs) for _, measurement in measured) > MANY_RUNS:
         lessons = await asyncio.to_thread(_lessons, measured)
     else:
         lessons = _lessons(measured)
-    warnings = []
+    reasons = []
     for engine, (observations, executions) in lessons.items():
         try:
             ignored = await teach(peers, preparation, observations, engine=engine, executions=executions)
         except (PeerUnavailable, RemoteError) as error:
-            warnings.append(f"not learnt from: {error.message}")
+            reasons.append(error.message)
         else:
-            warnings += [f"not learnt from: {reason}" for reason in ignored]
-    return warnings
+            reasons += ignored
+    return reasons
 
 
 def noted(preparation: Preparation, measurements: Sequence[pool_pb2.Measurement]) -> list[str]:

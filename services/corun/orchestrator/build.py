@@ -17,6 +17,7 @@ from corun.orchestrator.core.validation import ExecutionCounter
 from corun.orchestrator.delivery import Delivery
 from corun.orchestrator.executions import Executions
 from corun.orchestrator.housekeeping import prune_now_and_then
+from corun.orchestrator.lessons import Lessons
 from corun.orchestrator.orders import default_configuration
 from corun.orchestrator.peer_health import PeerHealth
 from corun.orchestrator.peers import Link, Peers, Timeouts
@@ -58,7 +59,7 @@ async def build(settings: Settings) -> AsyncIterator[Service]:
             timeouts=timeouts_of(settings),
         )
         health = PeerHealth(links, interval_seconds=settings.peer_check_interval_seconds)
-        delivery = Delivery(peers, store.outbox)
+        delivery, lessons = Delivery(peers, store.outbox), Lessons(peers)
         health.on_return("validator", delivery.resume)
         executions = Executions(store.executions, heartbeat_seconds=settings.heartbeat_seconds)
         await executions.recover()
@@ -72,6 +73,7 @@ async def build(settings: Settings) -> AsyncIterator[Service]:
             peers=peers,
             turns=turns,
             delivery=delivery,
+            lessons=lessons,
             outbox=store.outbox,
             health=health,
             counter=ExecutionCounter(await store.executions.execution_counts()),
@@ -88,6 +90,7 @@ async def build(settings: Settings) -> AsyncIterator[Service]:
         )
         works = (
             delivery.run(),
+            lessons.run(),
             health.run(),
             refinements.run(),
             adapting.run(),
@@ -100,7 +103,12 @@ async def build(settings: Settings) -> AsyncIterator[Service]:
         servicer = OrchestratorServicer(
             peers, executions, starting, configurations=configurations, adapting=adapting, refinements=refinements
         )
-        yield Service(NAME, servicer, add_OrchestratorServiceServicer_to_server, health.parts, drain=executions.close)
+
+        async def drain() -> None:
+            await executions.close()
+            await lessons.settle(within_seconds=settings.peer_timeout_seconds)
+
+        yield Service(NAME, servicer, add_OrchestratorServiceServicer_to_server, health.parts, drain=drain)
 
 
 def timeouts_of(settings: Settings) -> Timeouts:

@@ -116,7 +116,7 @@ class Conclusion:
         lesson = asyncio.ensure_future(learn(self._context.peers, self._outlook.preparation, measured))
         try:
             await self._record(result, well, verdict)
-            result.warnings.extend(await lesson)
+            result.warnings.extend(f"not learnt from: {reason}" for reason in await lesson)
         finally:
             lesson.cancel()
         result.warnings.extend(self._recording.warnings)

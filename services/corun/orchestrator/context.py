@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from corun.orchestrator.core.exploration import Exploration
 from corun.orchestrator.core.validation import ExecutionCounter
 from corun.orchestrator.delivery import Delivery
+from corun.orchestrator.lessons import Lessons
 from corun.orchestrator.live import Event, LiveExecution
 from corun.orchestrator.peer_health import PeerHealth
 from corun.orchestrator.peers import Peers
@@ -29,6 +30,7 @@ class ExecutionContext:
     peers: Peers
     turns: Turns
     delivery: Delivery
+    lessons: Lessons
     outbox: Outbox
     health: PeerHealth
     counter: ExecutionCounter

@@ -6,13 +6,14 @@ import asyncio
 from dataclasses import dataclass
 
 from corun.errors import PeerUnavailable
-from corun.orchestrator.afterwards import MANY_RUNS, learn, noted
+from corun.orchestrator.afterwards import MANY_RUNS, noted
 from corun.orchestrator.context import ExecutionContext
 from corun.orchestrator.core.choice import Choice, choose, without_prediction
 from corun.orchestrator.core.configuration import Configuration, by_thresholds
 from corun.orchestrator.core.events import EventFilter
 from corun.orchestrator.core.terms import Goal, Strategy
 from corun.orchestrator.core.validation import ValidationPolicy
+from corun.orchestrator.lessons import Lesson
 from corun.orchestrator.live import LiveExecution
 from corun.orchestrator.outlook import Outlook
 from corun.orchestrator.plan_run import carry_out
@@ -159,15 +160,10 @@ class Execution:
         choice: Choice,
         measurement: pool_pb2.Measurement,
     ) -> None:
-        """Puts it on record, validates it if that is due, and teaches the predictor meanwhile."""
-        lesson = asyncio.ensure_future(
-            learn(self._context.peers, self._preparation, [(outlook.plan_of(choice.strategy), measurement)])
-        )
-        try:
-            await self._record(result, outlook, choice, measurement)
-            result.warnings.extend(await lesson)
-        finally:
-            lesson.cancel()
+        """Lets it be taught to the predictor, puts it on record, and validates it if that is due."""
+        measured = (outlook.plan_of(choice.strategy), measurement)
+        self._context.lessons.add(Lesson(self._live.execution_id, self._preparation, measured, ended=self._live.ended))
+        await self._record(result, outlook, choice, measurement)
         result.warnings.extend(self._recording.warnings)
         if self._recording.postponed:
             result.degraded.append("validator")

@@ -12,6 +12,7 @@ import psutil
 
 from corun.resource_pool.browser.engines import Engine
 from corun.resource_pool.browser.lane import Lane
+from corun.resource_pool.browser.scales import Scales
 from corun.resource_pool.core.connection_state import ConnectionState
 from corun.resource_pool.core.placement import ConnectionView
 
@@ -65,6 +66,10 @@ class BrowserConnection(Protocol):
     @property
     def process_id(self) -> int:
         """Of the main process; 0 while there is none."""
+
+    @property
+    def scales(self) -> Scales:
+        """What its processes are weighed with. Raises BrowserLost while there are none."""
 
     def become(self, state: ConnectionState) -> None:
         """Goes on in its life. Raises ValueError where that is no step of it."""

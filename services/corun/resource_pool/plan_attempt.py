@@ -71,8 +71,8 @@ class Attempt:
         await self._warm_up(copies)
         warm = time.perf_counter()
         self.emit(events.WarmedUp((warm - loaded) * 1000))
-        mains = [connection.main_process for connection in self.lease.connections]
-        async with MemorySampler(mains, interval_seconds=self.order.rules.memory_interval_seconds) as sampler:
+        scales = [connection.scales for connection in self.lease.connections]
+        async with MemorySampler(scales, interval_seconds=self.order.rules.memory_interval_seconds) as sampler:
             timing = await self._measure(copies)
         memory = sampler.peak_over(sum(connection.idle_memory_mb for connection in self.lease.connections))
         self._hand_out(timing)

@@ -154,7 +154,7 @@ class ResourcePoolServicer(ResourcePoolServiceServicer):
             plan=plan,
             models=models,
             platform=platform,
-            batches=await asyncio.to_thread(_batches, plan, models, request.inputs),
+            batches=await _batches_of(plan, models, request.inputs),
             preferences=preferences_by_type(request.browser_preferences),
             iterations=request.iterations if request.HasField("iterations") else 1,
             warmup_iterations=request.warmup_iterations,
@@ -260,6 +260,13 @@ class ResourcePoolServicer(ResourcePoolServiceServicer):
 
     async def _resolve(self, name: str, field: str) -> Model:
         return await asyncio.to_thread(self.catalog.resolve, name, field=field)
+
+
+async def _batches_of(
+    plan: Plan, models: Mapping[str, Model], inputs: Sequence[messages.MemberInput]
+) -> dict[tuple[int, int], tuple[Batch, ...]]:
+    """Inputs may be pictures and sounds to be decoded; without any there is nothing to be done in a thread."""
+    return await asyncio.to_thread(_batches, plan, models, inputs) if inputs else _batches(plan, models, inputs)
 
 
 def _batches(

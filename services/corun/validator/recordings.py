@@ -12,6 +12,7 @@ from corun.errors import CorunError
 from corun.validator.core.error_rates import ErrorRates, error_rates
 from corun.validator.core.identity import KnownExecution, execution_digest, refuse_contradiction
 from corun.validator.core.records import Execution, Performance
+from corun.validator.database import parsed
 from corun.validator.rows import Row, execution_row, insert_rows, run_columns, utc, validation_row
 
 _KNOWN = """
@@ -26,6 +27,20 @@ SELECT
     v.latency_error, v.throughput_error, v.memory_error
 FROM executions AS e LEFT JOIN multi_model_validation_metrics AS v USING (execution_id)
 WHERE e.execution_id {condition}
+"""
+_IS_KNOWN = "SELECT 1 FROM executions WHERE execution_id = ?"
+# One statement with a list a column: 2,000 rows take 15 ms, against half a second as VALUES.
+_INSERT_RUNS = """
+INSERT INTO runs (
+    execution_id, run_index, model_name, batch_size, lane_width, concurrency, run_time_ms,
+    stage, run, iteration, replica, engine
+)
+SELECT
+    unnest($execution_ids::VARCHAR[]), unnest($indexes::INTEGER[]), unnest($model_names::VARCHAR[]),
+    unnest($batch_sizes::INTEGER[]), unnest($lane_widths::INTEGER[]),
+    unnest($concurrencies::INTEGER[]), unnest($run_times::DOUBLE[]),
+    unnest($stages::INTEGER[]), unnest($places::INTEGER[]), unnest($iterations::INTEGER[]),
+    unnest($replicas::INTEGER[]), unnest($engines::VARCHAR[])
 """
 
 
@@ -105,7 +120,7 @@ def record_all(
     insert_rows(cursor, "executions", batch.executions)
     insert_rows(cursor, "multi_model_validation_metrics", batch.validations)
     if batch.runs:
-        _insert_runs(cursor, batch.runs)
+        cursor.execute(parsed(cursor, _INSERT_RUNS), run_columns(batch.runs))
     gained = {
         "executions": len(batch.executions),
         "runs": sum(len(execution.runs) for execution in batch.runs),
@@ -116,7 +131,9 @@ def record_all(
 
 def _known(cursor: duckdb.DuckDBPyConnection, execution_ids: list[str]) -> dict[str, _Known]:
     if len(execution_ids) == 1:  # found by the index, which a list is not
-        found = cursor.execute(_KNOWN.format(condition="= ?"), execution_ids)
+        if not cursor.execute(parsed(cursor, _IS_KNOWN), execution_ids).fetchall():
+            return {}
+        found = cursor.execute(parsed(cursor, _KNOWN.format(condition="= ?")), execution_ids)
     else:
         found = cursor.execute(_KNOWN.format(condition="IN (SELECT unnest(?::VARCHAR[]))"), [execution_ids])
     known = {}
@@ -125,22 +142,3 @@ def _known(cursor: duckdb.DuckDBPyConnection, execution_ids: list[str]) -> dict[
         what = KnownExecution(digest, predicted, ErrorRates(*errors) if validated else None)
         known[execution_id] = _Known(what, end_time)
     return known
-
-
-def _insert_runs(cursor: duckdb.DuckDBPyConnection, executions: Sequence[Execution]) -> None:
-    # One statement with a list a column: 2,000 rows take 15 ms, against half a second as VALUES.
-    cursor.execute(
-        """
-        INSERT INTO runs (
-            execution_id, run_index, model_name, batch_size, lane_width, concurrency, run_time_ms,
-            stage, run, iteration, replica, engine
-        )
-        SELECT
-            unnest($execution_ids::VARCHAR[]), unnest($indexes::INTEGER[]), unnest($model_names::VARCHAR[]),
-            unnest($batch_sizes::INTEGER[]), unnest($lane_widths::INTEGER[]),
-            unnest($concurrencies::INTEGER[]), unnest($run_times::DOUBLE[]),
-            unnest($stages::INTEGER[]), unnest($places::INTEGER[]), unnest($iterations::INTEGER[]),
-            unnest($replicas::INTEGER[]), unnest($engines::VARCHAR[])
-        """,
-        run_columns(executions),
-    )

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from corun.validator.core.error_rates import ErrorRates
 from corun.validator.core.records import Execution, Performance, Workload
+from corun.validator.database import parsed
 
 Row: TypeAlias = dict[str, object]
 
@@ -135,7 +136,7 @@ def insert_rows(cursor: duckdb.DuckDBPyConnection, table: str, rows: Sequence[Ro
     if len(rows) < _ARROW_FROM:
         for row in rows:
             columns, places = ", ".join(row), ", ".join(f"${column}" for column in row)
-            cursor.execute(f"INSERT INTO {table} ({columns}) VALUES ({places})", row)
+            cursor.execute(parsed(cursor, f"INSERT INTO {table} ({columns}) VALUES ({places})"), row)
         return
     cursor.register("arrow_rows", _arrow_table(rows))
     try:

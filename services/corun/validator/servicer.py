@@ -22,6 +22,7 @@ from corun.validator.core.error_rates import signed_errors
 from corun.validator.core.findings import Terms
 from corun.validator.core.metrics import Selection
 from corun.validator.core.recommendation import recommend, recommendation_history
+from corun.validator.core.records import Execution
 from corun.validator.core.refinement import improvement
 from corun.validator.dataset_messages import record_message, to_query
 from corun.validator.drawing import drawn
@@ -34,6 +35,8 @@ from corun.validator.refinement_messages import recommendation_message, to_refin
 from corun.validator.store import Store
 
 _MAX_ROWS = 100_000
+# An execution may have 100,000 runs: from here on they are read in a thread.
+_MANY_RUNS = 500
 _DEFAULT_TABLE = "multi_model_validation_metrics"
 
 
@@ -53,8 +56,7 @@ class ValidatorServicer(validator_service_pb2_grpc.ValidatorServiceServicer):
 
     async def RecordExecution(self, request: pb.RecordExecutionRequest, _context: object) -> pb.RecordExecutionResponse:
         """Puts an execution on record."""
-        # In a thread: an execution may have 100,000 runs.
-        execution = await asyncio.to_thread(to_execution, request.execution)
+        execution = await _execution(request.execution)
         recorded = await self._store.record_execution(execution)
         return pb.RecordExecutionResponse(
             newly_recorded=recorded.newly_recorded, execution_count=recorded.execution_count
@@ -64,7 +66,7 @@ class ValidatorServicer(validator_service_pb2_grpc.ValidatorServiceServicer):
         self, request: pb.ValidatePredictionRequest, _context: object
     ) -> pb.ValidatePredictionResponse:
         """Puts the errors of a prediction on record."""
-        execution = await asyncio.to_thread(to_execution, request.execution)
+        execution = await _execution(request.execution)
         if execution.predicted is None:
             raise InvalidField("execution.predicted", "is required: there is nothing to validate without a prediction")
         recorded = await self._store.record_validation(execution, execution.predicted)
@@ -190,3 +192,7 @@ class ValidatorServicer(validator_service_pb2_grpc.ValidatorServiceServicer):
     ) -> pb.GetStorageStatusResponse:
         """Size and wholeness of the record."""
         return storage_message(await self._store.status(), path=str(self._store.path))
+
+
+async def _execution(record: pb.ExecutionRecord) -> Execution:
+    return await asyncio.to_thread(to_execution, record) if len(record.runs) > _MANY_RUNS else to_execution(record)

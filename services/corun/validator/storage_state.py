@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 import duckdb
 
 from corun.validator.core.loss import HighWater, Loss
+from corun.validator.database import parsed
 
 _OWN = ("schema_migrations", "storage_state", "storage_incidents")
 
@@ -49,7 +50,7 @@ def read_state(cursor: duckdb.DuckDBPyConnection, tables: Sequence[str]) -> High
 
 def count_commit(cursor: duckdb.DuckDBPyConnection) -> None:
     """Counts the transaction that the cursor is in."""
-    cursor.execute("UPDATE storage_state SET commit_number = commit_number + 1")
+    cursor.execute(parsed(cursor, "UPDATE storage_state SET commit_number = commit_number + 1"))
 
 
 def add_incident(cursor: duckdb.DuckDBPyConnection, incident: Incident) -> None:

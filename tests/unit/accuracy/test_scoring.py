@@ -23,9 +23,9 @@ def test_errors_are_fractions_of_what_was_measured() -> None:
     assert found.noise_floor is None
 
 
-def test_coverage_is_the_share_of_measurements_in_their_intervals_ends_included() -> None:
-    intervals = [(90.0, 110.0), (100.0, 110.0), (120.0, 130.0), (10.0, 20.0)]
-    assert score([1.0] * 4, [110.0, 100.0, 119.9, 15.0], intervals=intervals).coverage == 0.75
+def test_coverage_is_the_share_of_single_measurements_in_their_intervals_ends_included() -> None:
+    intervals, repeats = [(90.0, 110.0), (120.0, 130.0)], [[110.0, 90.0, 111.0], [119.9, 120.0, 124.0]]
+    assert score([1.0] * 2, [110.0, 120.0], intervals=intervals, repeats=repeats).coverage == pytest.approx(4 / 6)
 
 
 def test_the_noise_floor_is_the_error_of_single_runs_against_the_median_of_their_repeats() -> None:

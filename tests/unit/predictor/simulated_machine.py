@@ -102,7 +102,9 @@ class SimulatedMachine:
         while active:
             demand = max(1.0, sum(widths[each] for each in active) / self.core_count)
             total = sum(hungers[each] for each in active)
-            slow = {each: demand * (1 + 0.9 * hungers[each] * (total - hungers[each])) for each in active}
+            # As many as there are cores run at once and feel each other; the rest waits.
+            beside = min(1.0, (self.core_count - 1) / max(1, len(active) - 1))
+            slow = {each: demand * (1 + 0.9 * hungers[each] * beside * (total - hungers[each])) for each in active}
             step = min(left[each] * slow[each] for each in active)
             now += step
             for each in list(active):

@@ -39,7 +39,7 @@ def test_a_change_seen_beside_others_is_taken_for_one_of_runs_alone_too_until_th
     ]
     slow = residuals(BESIDE_OTHERS, 0.5, 9)
     assert fit_adjustment(taught(before, slow)).log_factor(ALONE) == pytest.approx(0.5, abs=0.1)
-    denied = fit_adjustment(taught(before, slow, residuals(ALONE, 0.0, 2)))
+    denied = fit_adjustment(taught(before, slow, residuals(ALONE, 0.0, 3)))
     assert denied.log_factor(ALONE) == pytest.approx(0.0, abs=0.1)
     assert denied.log_factor(BESIDE_OTHERS) == pytest.approx(0.5, abs=0.1)
 

@@ -32,7 +32,7 @@ def experience(*contentions: float, dispatch_ms: float | None = None) -> Experie
     return Experience(Plan(Strategy.PARALLEL, (), ()), 2, 1.0, None, 0, Surprise(0, 1), None, readings, dispatch_ms)
 
 
-@given(st.lists(st.floats(1, 1e4), min_size=2, max_size=8), st.integers(1, 8), st.floats(0, 2))
+@given(st.lists(st.floats(10, 400), min_size=2, max_size=8), st.integers(2, 8), st.floats(0, 2))
 def test_the_contention_of_a_machine_is_read_off_every_run(solos: list[float], cores: int, contention: float) -> None:
     readings = contention_readings(executed(solos, Machine(cores, contention)), alone(solos), one_device=False)
     # A run that was done before the others slowed it says next to nothing and is left out.

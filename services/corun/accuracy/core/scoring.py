@@ -21,7 +21,8 @@ class Score:
         median: Median error.
         p90: Error that nine points of ten stay below.
         within_10: Share of the points whose error is at most a tenth.
-        coverage: Share of the points whose measurement lies in the predicted interval; None without intervals.
+        coverage: Share of the single measurements, not of their medians, that lie in the predicted interval, which is
+            made for one execution; None without intervals.
         noise_floor: Mean error of a single run as a prediction of the median of its repeats; None without repeats.
     """
 
@@ -55,7 +56,7 @@ def score(
         median=median(errors),
         p90=ninth_decile(errors),
         within_10=fmean(error <= _NEAR for error in errors),
-        coverage=_coverage([(intervals[index], measured[index]) for index in usable]) if intervals else None,
+        coverage=_coverage([(intervals[index], repeats[index]) for index in usable]) if intervals and repeats else None,
         noise_floor=noise_floor([repeats[index] for index in usable]) if repeats else None,
     )
 
@@ -70,5 +71,5 @@ def noise_floor(repeats: Sequence[Sequence[float]]) -> float:
     return fmean(abs(figure / median(figures) - 1) for figures in repeats for figure in figures)
 
 
-def _coverage(cases: Sequence[tuple[Interval, float]]) -> float:
-    return fmean(low <= figure <= high for (low, high), figure in cases)
+def _coverage(cases: Sequence[tuple[Interval, Sequence[float]]]) -> float:
+    return fmean(low <= figure <= high for (low, high), figures in cases for figure in figures)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from corun.predictor.core.correction import IDENTITY, SHARED, LinearCorrection
 from corun.predictor.core.drift import latest_shift
 from corun.predictor.core.interval import NINE_IN_TEN
-from corun.predictor.core.ridge import fit_ridge
+from corun.predictor.core.ridge import Design, fit_ridge
 
 # Executions after which one counts half.
 _HALF_LIFE = 16.0
@@ -18,8 +18,8 @@ _LEAST_COUNT = 4
 _TRIED = 12
 # Executions since a change from which on a kind of plan speaks for itself.
 _TELLING = 3
-# A correction has to be this much better than a simpler one to be used.
-_EARNED = 0.95
+# Standard errors by which a correction has to be better than a simpler one to be used: one time in ten by chance.
+_BEYOND_CHANCE = 1.28
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +40,6 @@ class Adjustment:
     memory_deviations: float = NINE_IN_TEN
 
 
-Fit = Callable[[Sequence[Residual]], LinearCorrection]
-
-
 def fit_adjustment(residuals: Sequence[Residual]) -> LinearCorrection:
     """The correction that would have predicted the newest residuals best: none, a level, or one by features.
 
@@ -50,31 +47,33 @@ def fit_adjustment(residuals: Sequence[Residual]) -> LinearCorrection:
     """
     if len(residuals) < _LEAST_COUNT:
         return IDENTITY
-    best: Fit = _identity
-    least = _error(best, residuals)
-    for fit in (_level, _by_features):
-        error = _error(fit, residuals)
-        if error < _EARNED * least:
-            best, least = fit, error
-    return best(residuals)
+    design = Design.of([each.features for each in residuals])
+    candidates = (None, design.level_only(), design)
+    errors: tuple[list[float], ...] = ([], [], [])
+    for index in range(max(2, len(residuals) - _TRIED), len(residuals)):
+        targets = _realigned(residuals[:index])
+        for place, candidate in enumerate(candidates):
+            factor = _fitted(candidate, targets).log_factor(residuals[index].features)
+            errors[place].append(abs(residuals[index].log_ratio - factor))
+    best = 0
+    for place in (1, 2):
+        if _better(errors[place], errors[best]):
+            best = place
+    return _fitted(candidates[best], _realigned(residuals))
 
 
-def _identity(_residuals: Sequence[Residual]) -> LinearCorrection:
-    return IDENTITY
+def _better(errors: Sequence[float], than: Sequence[float]) -> bool:
+    """By pairs of errors, as in the choice of the simplest of models that are alike (Breiman et al. 1984)."""
+    gains = [other - own for own, other in zip(errors, than, strict=True)]
+    return statistics.fmean(gains) > _BEYOND_CHANCE * statistics.stdev(gains) / math.sqrt(len(gains))
 
 
-def _level(residuals: Sequence[Residual]) -> LinearCorrection:
-    return _fitted(residuals, level_only=True)
-
-
-def _by_features(residuals: Sequence[Residual]) -> LinearCorrection:
-    return _fitted(residuals, level_only=False)
-
-
-def _fitted(residuals: Sequence[Residual], *, level_only: bool) -> LinearCorrection:
-    weights = [math.pow(0.5, age / _HALF_LIFE) for age in reversed(range(len(residuals)))]
-    rows = [each.features for each in residuals]
-    return fit_ridge(rows, _realigned(residuals), weights, level_only=level_only)
+def _fitted(design: Design | None, targets: Sequence[float]) -> LinearCorrection:
+    """Fits the first rows of a design, as many as there are targets; without a design it is the identity."""
+    if design is None:
+        return IDENTITY
+    weights = [math.pow(0.5, age / _HALF_LIFE) for age in reversed(range(len(targets)))]
+    return fit_ridge(design.first(len(targets)), targets, weights)
 
 
 def _realigned(residuals: Sequence[Residual]) -> list[float]:
@@ -107,12 +106,3 @@ def _realigned(residuals: Sequence[Residual]) -> list[float]:
 
 def _denied(before: Sequence[float], since: Sequence[float], size: float) -> bool:
     return abs(statistics.median(since) - statistics.median(before)) < abs(size) / 2
-
-
-def _error(fit: Fit, residuals: Sequence[Residual]) -> float:
-    first = max(2, len(residuals) - _TRIED)
-    errors = []
-    for index in range(first, len(residuals)):
-        correction = fit(residuals[:index])
-        errors.append(abs(residuals[index].log_ratio - correction.log_factor(residuals[index].features)))
-    return sum(errors) / len(errors)

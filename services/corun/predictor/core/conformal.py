@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from statistics import NormalDist
+
+import numpy as np
 
 from corun.predictor.core.execution import Surprise
 from corun.predictor.core.interval import NINE_IN_TEN
@@ -34,21 +35,31 @@ def deviations(surprises: Sequence[Surprise]) -> float:
     if not surprises:
         return NINE_IN_TEN
     scores = [abs(each.log_ratio) / each.log_sigma for each in surprises[-_WINDOW:]]
+    ranks = _Ranks(scores)
     rate = MISS_RATE
     for index, score in enumerate(scores):
-        missed = score > _quantile(scores[:index], rate)
+        missed = score > ranks.quantile(index, rate)
         rate += _STEP * (MISS_RATE - missed) + _FORGOTTEN * (MISS_RATE - rate)
         rate = min(_MOST_RATE, max(_LEAST_RATE, rate))
-    return min(_MOST, max(_LEAST, _quantile(scores, rate)))
+    return min(_MOST, max(_LEAST, ranks.quantile(len(scores), rate)))
 
 
-def _quantile(scores: Sequence[float], rate: float) -> float:
-    """Where all but `rate` of the weight lies below, the assumed scores' included."""
-    aged = [(score, math.pow(0.5, age / _HALF_LIFE)) for age, score in enumerate(reversed(scores))]
-    weighted = sorted([*_ASSUMED, *aged])
-    left = (1 - rate) * sum(weight for _, weight in weighted)
-    for score, weight in weighted:
-        left -= weight
-        if left <= 0:
-            return score
-    return weighted[-1][0]
+class _Ranks:
+    """Scores and the assumed ones by size, with the weight up to each of them at every moment."""
+
+    def __init__(self, scores: Sequence[float]) -> None:
+        assumed, assumed_weights = zip(*_ASSUMED, strict=True)
+        values = np.concatenate([assumed, scores])
+        moments = np.arange(len(scores) + 1)[:, None]
+        ages = moments - 1 - np.arange(len(scores))[None, :]
+        aged = np.where(ages >= 0, np.power(0.5, np.maximum(ages, 0) / _HALF_LIFE), 0.0)
+        weights = np.hstack([np.tile(assumed_weights, (len(moments), 1)), aged])
+        order = np.argsort(values, kind="stable")
+        self._values = values[order]
+        self._weight_up_to = np.cumsum(weights[:, order], axis=1)
+
+    def quantile(self, count: int, rate: float) -> float:
+        """Where all but `rate` of the weight of the first `count` scores lies below, the assumed scores' included."""
+        weight_up_to = self._weight_up_to[count]
+        place = np.searchsorted(weight_up_to, (1 - rate) * weight_up_to[-1])
+        return float(self._values[min(place, len(self._values) - 1)])

@@ -15,11 +15,14 @@ from corun.predictor.core.sharing import Machine, SharedRun, finish_times
 DISPATCH_MS = 1.0
 _LARGEST_DISPATCH_MS = 50.0
 _LARGEST_CONTENTION = 3.0
+# Beyond this two runs at once on two cores would be slower than one after the other on one.
+_LARGEST_ON_CORES = 1.0
 # Executions that the assumed figures weigh as much as.
 _PRIOR_COUNT = 3.0
 # How wrong the time added by sharing may be, as a share of it: assumed, and once it was measured this often.
 _ASSUMED_ERROR, _MEASURED_ERROR, _MEASURED_COUNT = 0.5, 0.25, 8
-# Readings of runs of which sharing decides less than this are noise.
+# Readings of runs where sharing decides less than this share of their stage's time are noise: what a short run takes
+# longer than alone is mostly its start.
 _LEAST_WEIGHT = 0.02
 
 
@@ -53,8 +56,8 @@ def contention_readings(
         full = finish_times(shared, Machine(execution.core_count, 1.0, one_device))
         for run, without, with_one in zip(runs, none, full, strict=True):
             slope = with_one - without
-            if slope > _LEAST_WEIGHT * without:
-                readings.append(ContentionReading((run.run_time_ms - without) / slope, slope / without))
+            if slope > _LEAST_WEIGHT * max(none):
+                readings.append(ContentionReading((run.run_time_ms - without) / slope, slope / max(none)))
     return tuple(readings)
 
 
@@ -79,9 +82,8 @@ def sharing_law(rates: Rates, experiences: Sequence[Experience]) -> SharingLaw:
     dispatch = DISPATCH_MS
     if dispatches:
         dispatch = shrunk(statistics.median(dispatches), len(dispatches), prior=DISPATCH_MS, prior_count=_PRIOR_COUNT)
-    return SharingLaw(
-        min(_LARGEST_CONTENTION, max(0.0, contention)), error, min(_LARGEST_DISPATCH_MS, max(0.0, dispatch))
-    )
+    largest = _LARGEST_CONTENTION if rates.one_device else _LARGEST_ON_CORES
+    return SharingLaw(min(largest, max(0.0, contention)), error, min(_LARGEST_DISPATCH_MS, max(0.0, dispatch)))
 
 
 def _stages(execution: Execution) -> dict[int, list[ExecutedRun]]:

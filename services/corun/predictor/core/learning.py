@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 
 from corun.errors import ModelNeverObserved
 from corun.predictor.core.adjustment import Adjustment, Residual, fit_adjustment
 from corun.predictor.core.calibration import Calibration
-from corun.predictor.core.composition import compose
+from corun.predictor.core.composition import Composition, compose
 from corun.predictor.core.conformal import deviations
 from corun.predictor.core.contention import contention_readings, measured_dispatch_ms
 from corun.predictor.core.correction import LinearCorrection, latency_features, memory_features
@@ -17,6 +18,7 @@ from corun.predictor.core.execution import Execution, Experience, Surprise
 from corun.predictor.core.knowledge import Knowledge, touched
 from corun.predictor.core.memory import shared_reading
 from corun.predictor.core.observation import GraphFeatures, Lesson, Observation
+from corun.predictor.core.planner import Plan
 from corun.predictor.core.plausibility import doubt_about_execution, doubt_about_observation
 from corun.predictor.core.prediction import StrategyPrediction, predict_plan, remembered_solo_times
 from corun.predictor.core.solo import Basis
@@ -100,9 +102,14 @@ def _adjustment(knowledge: Knowledge, place: Place) -> Adjustment:
     solo_times = remembered_solo_times(knowledge, place)
     latency, memory = [], []
     experiences = knowledge.experiences[place]
+
+    @cache  # a workload that is run over and over has the same plan each time
+    def composed(plan: Plan, core_count: int) -> Composition:
+        return compose(plan, Environment(place, core_count), knowledge, solo_times)
+
     for each in experiences[-_ADJUSTED:]:
         try:
-            composition = compose(each.plan, Environment(place, each.core_count), knowledge, solo_times)
+            composition = composed(each.plan, each.core_count)
         except ModelNeverObserved:  # forgotten since
             continue
         features = latency_features(each.plan, composition)

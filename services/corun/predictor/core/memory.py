@@ -82,14 +82,16 @@ def plan_memory(knowledge: Knowledge, place: Place, plan: Plan) -> PlanMemory:
     sessions = [session for lane in lanes for session in lane.sessions.values()]
     weights = sum(session.weights_mb for session in sessions)
     scratch = sum(lane.scratch_mb for lane in lanes)
-    shared = (len(lanes) - 1) * calibration.shared_mb
+    further = len(lanes) - 1
+    shared = further * calibration.shared_mb
     runtimes = len(lanes) * calibration.lane_mb - shared
     runtimes += sum(calibration.rates.thread_mb * width for width in plan.lane_widths)
     # A wrong lane figure cancels out as often as it was taken off a measurement and put back.
     unmeasured = abs(len(lanes) - sum(session.lanes for session in sessions))
     lane_error = unmeasured * calibration.lane_mb * calibration.lane_sigma
     total = weights + scratch + runtimes
-    spread = math.hypot(lane_error, *(session.sigma_mb for session in sessions)) / total
+    shared_error = further * calibration.shared_error_mb
+    spread = math.hypot(lane_error, shared_error, *(session.sigma_mb for session in sessions)) / total
     measured = all(session.lanes for session in sessions)
     return PlanMemory(weights, scratch, runtimes, shared, max(NOISE_FLOOR, spread), measured)
 

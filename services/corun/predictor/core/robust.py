@@ -9,6 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+from numpy.typing import NDArray
+
 from corun.predictor.core.interval import NOISE_FLOOR, robust_sigma
 
 _ROUNDS = 6
@@ -34,6 +37,11 @@ def lower_sigma(residuals: Sequence[float]) -> float:
 def bisquare(residual: float, sigma: float) -> float:
     """Weight of a residual (Beaton and Tukey 1974): 1 at 0, nothing beyond 4.7 standard deviations."""
     return float(max(0.0, 1 - (residual / (_REACH * sigma)) ** 2) ** 2)
+
+
+def bisquares(residuals: NDArray[np.float64], sigma: float) -> NDArray[np.float64]:
+    """The weight of each of several residuals."""
+    return np.maximum(0.0, 1 - (residuals / (_REACH * sigma)) ** 2) ** 2
 
 
 def typical(logs: Sequence[float]) -> float:

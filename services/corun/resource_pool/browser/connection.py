@@ -22,6 +22,7 @@ from corun.resource_pool.browser.launching import LaunchOrder, launch
 from corun.resource_pool.browser.page import Page, open_page
 from corun.resource_pool.browser.page_server import PageServer
 from corun.resource_pool.browser.pulse import watch_pulse
+from corun.resource_pool.browser.scales import Scales
 from corun.resource_pool.contract import BrowserConnection
 from corun.resource_pool.core.connection_state import ConnectionState, follow
 from corun.resource_pool.core.placement import ConnectionView, LaneView
@@ -80,6 +81,7 @@ class Connection:
         self._browser: Browser | None = None
         self._page: Page | None = None
         self._main: psutil.Process | None = None
+        self._scales: Scales | None = None
         self._scratch: Path | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._endings: set[asyncio.Task[None]] = set()
@@ -113,6 +115,13 @@ class Connection:
     def process_id(self) -> int:
         """Of the browser's main process; 0 while there is none."""
         return self._main.pid if self._main is not None else 0
+
+    @property
+    def scales(self) -> Scales:
+        """What its processes are weighed with."""
+        if self._scales is None:
+            raise BrowserLost("the browser has no main process")
+        return self._scales
 
     def become(self, state: ConnectionState) -> None:
         """Goes on in its life. Raises ValueError where that is no step of it."""
@@ -161,6 +170,7 @@ class Connection:
 
     def _find_main(self) -> None:
         self._main = processes.find_main(self._mark)
+        self._scales = None if self._main is None else Scales(self._main)
         if self._main is not None and self._scratch is not None:
             scratch.note_profile(self._scratch, self._main)
 
@@ -177,9 +187,8 @@ class Connection:
 
     async def weigh(self) -> float:
         """Proportional set size of the browser's processes now, in megabytes."""
-        if self._main is not None:
-            size = await asyncio.to_thread(processes.family_size, self._main)
-            self.memory_mb = size / 1_000_000
+        if self._scales is not None:
+            self.memory_mb = await asyncio.to_thread(self._scales.weigh) / 1_000_000
         return self.memory_mb
 
     async def open_lane(self, *, platform: str, width: int) -> Lane:

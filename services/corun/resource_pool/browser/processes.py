@@ -1,4 +1,4 @@
-"""The processes of a browser: finding them, weighing them, ending them.
+"""The processes of a browser: finding them and ending them.
 
 A browser's main process carries a mark of ours on its command line and leads a session of its own, for so does
 Playwright start it. Everything that belongs to the browser is in that session, also when its parent is gone.
@@ -10,7 +10,6 @@ import os
 import time
 from collections.abc import Iterable
 from contextlib import suppress
-from pathlib import Path
 
 import psutil
 
@@ -48,14 +47,18 @@ def session_of(process_id: int) -> int:
 
 def family(main: psutil.Process) -> list[psutil.Process]:
     """Every living process of the session that `main` leads or led."""
+    found = []
+    for process_id in members(main):
+        with suppress(psutil.Error):
+            found.append(psutil.Process(process_id))
+    return [process for process in found if is_alive(process)]
+
+
+def members(main: psutil.Process) -> list[int]:
+    """Ids of the processes of the session that `main` leads or led, also of those that only wait to be reaped."""
     if psutil.pid_exists(main.pid) and not main.is_running():
         return []  # its number is another process's by now, so nobody is left: a session keeps its number taken
-    found = []
-    for process_id in psutil.pids():
-        if session_of(process_id) == main.pid:
-            with suppress(psutil.Error):
-                found.append(psutil.Process(process_id))
-    return [process for process in found if is_alive(process)]
+    return [process_id for process_id in psutil.pids() if session_of(process_id) == main.pid]
 
 
 def is_alive(process: psutil.Process) -> bool:
@@ -64,22 +67,6 @@ def is_alive(process: psutil.Process) -> bool:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.Error:
         return False
-
-
-def family_size(main: psutil.Process) -> int:
-    """Sum of the proportional set sizes of a browser's processes in bytes, without file-backed pages.
-
-    Anonymous and shared memory hold what a plan uses: WebAssembly memory, heaps, compiled code, buffers. Pages of
-    files (the browser's own code) are shared by all browsers and dropped by the kernel at will, so with them a
-    browser would seem to shrink whenever another one starts or the machine is idle.
-    """
-    total = 0
-    for process in family(main):
-        with suppress(OSError):
-            for line in Path(f"/proc/{process.pid}/smaps_rollup").read_text().splitlines():
-                if line.startswith(("Pss_Anon:", "Pss_Shmem:")):
-                    total += int(line.split()[1]) * 1024
-    return total
 
 
 def kill(processes: Iterable[psutil.Process]) -> None:
