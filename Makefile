@@ -9,13 +9,14 @@ BROWSERLESS := tests/unit tests/wire tests/checks/test_estimators.py tests/fault
 		tests/faults/test_orchestrator_kill.py $(wildcard tests/faults/test_validator_*.py)
 MODELS := bert-base-uncased:4,vit-base-patch16-224:1,whisper-tiny:1
 
-.PHONY: help setup engines models demo test check bench clients soak format clean
+.PHONY: help setup engines models demo test check bench loop clients soak format clean
 
 help:
 	@echo "make demo    run three models together in a browser, prediction beside measurement"
 	@echo "make test    all tests, with real browsers"
 	@echo "make check   linters and types"
 	@echo "make bench   measured speed, as ratios"
+	@echo "make loop    the predictor learns: errors of 120 random executions, half of them beside a load, as a picture"
 	@echo "make clients a minute of clients that want different amounts, and a stream through a proxy that cuts after 10 s"
 	@echo "make soak    thousands of runs, after which nothing may have grown"
 
@@ -42,6 +43,9 @@ clients: setup tests/node/node_modules
 	CORUN_TEST_CLIENT_SECONDS=60 $(BIN)/pytest -s tests/wire/test_orchestrator_fairness.py
 	CORUN_TEST_IDLE_SECONDS=10 $(BIN)/pytest tests/wire/test_orchestrator_proxy.py
 	CORUN_TEST_HISTORIES=120 $(BIN)/pytest --timeout 900 tests/wire/test_orchestrator_histories.py
+
+loop: setup models
+	$(BIN)/python -m tests.bench.bench_loop
 
 soak: setup engines models
 	$(BIN)/python -m tests.bench.soak

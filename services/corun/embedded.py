@@ -33,6 +33,9 @@ class StackOptions(TypedDict, total=False):
         error_threshold: Largest acceptable error of a prediction, 0.15 meaning 15 %.
         history_size: Newest validations of each platform that trends and recommendations are made of.
         refinement_interval: Validations on a platform between two refinements.
+        prediction_refinement: Whether the predictor is refined when the validator recommends it.
+        enable_adaptive_optimization: Whether what bounds the choice is adapted by itself.
+        exploration_rate: Share of automatic choices that try an alternative which may be as good as the best.
         enable_trend_analysis: Whether metrics tell of trends and drift.
     """
 
@@ -46,6 +49,9 @@ class StackOptions(TypedDict, total=False):
     error_threshold: float | None
     history_size: int | None
     refinement_interval: int | None
+    prediction_refinement: bool | None
+    enable_adaptive_optimization: bool | None
+    exploration_rate: float | None
     enable_trend_analysis: bool | None
 
 
@@ -125,6 +131,9 @@ def _stack_settings(options: StackOptions) -> dict[str, ServiceSettings]:
             state_folder=_executions_folder(options, validator),
             validation_interval=options.get("validation_interval"),
             error_threshold=threshold,
+            prediction_refinement=options.get("prediction_refinement"),
+            enable_adaptive_optimization=options.get("enable_adaptive_optimization"),
+            exploration_rate=options.get("exploration_rate"),
         ),
     }
 

@@ -20,6 +20,7 @@ NAMES = (
     "bench_pool",
     "bench_execution",
     "bench_orchestrator",
+    "bench_loop",
     "bench_transport",
     "bench_lane",
     "bench_sharing",

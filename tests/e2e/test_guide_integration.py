@@ -60,6 +60,15 @@ try:
     visualization = validator.visualize_validation_metrics(metric_type="error_rates")
     visualization["figure"].savefig("error_rates.png")
     records = validator.generate_validation_dataset(include_unvalidated=True)
+    adaptive_config = integration.get_adaptive_configuration("wasm")
+    custom_config = {
+        "parallel_threshold": 4,
+        "sequential_threshold": 10,
+        "batching_size": 5,
+        "memory_threshold": 6000,
+    }
+    custom = integration.update_strategy_configuration("wasm", custom_config)
+    adapted = integration.update_strategy_configuration("wasm")
 finally:
     integration.close()
     integration.close()
@@ -70,6 +79,7 @@ print(json.dumps({
     "metrics": metrics,
     "same_metrics": metrics == metrics_of_validator,
     "recommendations": recommendations,
+    "configurations": [adaptive_config, custom, adapted],
     "records": [[record["plan"] is not None, record["core_count"], record["runs"]] for record in records],
     "left": left,
 }))
@@ -163,6 +173,17 @@ def test_the_validator_recommends_draws_and_gives_complete_records(told: dict[st
     for has_plan, core_count, runs in told["records"]:
         assert (has_plan, core_count) == (True, 2)
         assert {(run["stage"] is None, run["run"] is None) for run in runs} == {(False, False)}
+
+
+def test_the_configuration_is_adapted_or_set_by_the_guides_keys(told: dict[str, Any]) -> None:
+    adaptive, custom, adapted = told["configurations"]
+    keys = ("parallel_threshold", "sequential_threshold", "batching_size", "memory_threshold")
+    assert [adaptive[key] for key in keys] == [None, None, 2, None]
+    assert [custom[key] for key in keys] == [4, 10, 5, 6000]
+    # One execution was validated, and three rounds of the comparison.
+    assert (adaptive["sufficient_data"], adapted["updated"]) == (False, False)
+    assert adaptive["reason"] == adapted["reason"] == "4 validations on wasm, 5 are needed"
+    assert [adapted[key] for key in keys] == [4, 10, 5, 6000]
 
 
 def test_closing_leaves_no_process_behind(told: dict[str, Any]) -> None:

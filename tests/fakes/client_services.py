@@ -139,6 +139,18 @@ def summary(execution_id: str) -> orchestrator_pb2.ExecutionSummary:
     )
 
 
+def configured(platform: core_pb2.Platform.ValueType) -> orchestrator_pb2.PlatformConfiguration:
+    """A parallel threshold that was set by hand, and no memory threshold."""
+    return orchestrator_pb2.PlatformConfiguration(
+        platform=platform,
+        values=predictor_pb2.StrategyConfiguration(parallel_threshold=4, batching_size=2),
+        origins={
+            "parallel_threshold": orchestrator_pb2.CONFIGURATION_ORIGIN_MANUAL,
+            "batching_size": orchestrator_pb2.CONFIGURATION_ORIGIN_DEFAULT,
+        },
+    )
+
+
 @dataclass
 class ScriptedOrchestrator(OrchestratorServiceServicer):
     """Streams `events`, then raises `failure`, waits for ever with `hold`, or ends."""
@@ -174,6 +186,41 @@ class ScriptedOrchestrator(OrchestratorServiceServicer):
     async def GetValidationMetrics(self, _request: Any, _context: Any) -> Any:
         metrics = validator_pb2.GetValidationMetricsResponse(validation_count=3, database_path="/through/orchestrator")
         return orchestrator_pb2.OrchestratorServiceGetValidationMetricsResponse(metrics=metrics)
+
+    async def GetRefinementStatus(self, request: Any, _context: Any) -> Any:
+        self.requests.append(request)
+        return orchestrator_pb2.GetRefinementStatusResponse(enabled=True)
+
+    async def GetAdaptiveConfiguration(self, request: Any, _context: Any) -> Any:
+        self.requests.append(request)
+        return orchestrator_pb2.GetAdaptiveConfigurationResponse(
+            current=configured(request.platform),
+            defaults=predictor_pb2.StrategyConfiguration(batching_size=2),
+            suggested=predictor_pb2.StrategyConfiguration(parallel_threshold=6, batching_size=2),
+            sufficient=True,
+            reason="less regret",
+            evidence=orchestrator_pb2.AdaptationEvidence(
+                validation_count=9,
+                needed_validation_count=5,
+                record_count=40,
+                workload_count=8,
+                needed_workload_count=5,
+                default_regret=0.2,
+                current_regret=0.1,
+                suggested_regret=0.05,
+                largest_memory_mb=512.0,
+            ),
+        )
+
+    async def GetStrategyConfiguration(self, request: Any, _context: Any) -> Any:
+        self.requests.append(request)
+        return orchestrator_pb2.GetStrategyConfigurationResponse(configuration=configured(request.platform))
+
+    async def UpdateStrategyConfiguration(self, request: Any, _context: Any) -> Any:
+        self.requests.append(request)
+        return orchestrator_pb2.UpdateStrategyConfigurationResponse(
+            configuration=configured(request.platform), changed=True, reason="told to"
+        )
 
     async def _script(self, request: Any) -> AsyncIterator[Any]:
         self.requests.append(request)

@@ -24,6 +24,20 @@ LATENCIES_MS: dict[core_pb2.Strategy.ValueType, float] = {
 }
 
 
+def not_better() -> predictor_pb2.RefineModelResponse:
+    """A judgement against the refined version."""
+    return predictor_pb2.RefineModelResponse(
+        reason="not better", error_before=0.2, error_after=0.25, record_count=20, held_out_count=5,
+        predictor_version=VERSION,
+    )  # fmt: skip
+
+
+def _set_event() -> asyncio.Event:
+    event = asyncio.Event()
+    event.set()
+    return event
+
+
 @dataclass(slots=True)
 class FakePredictor(PredictorServiceServicer):
     """Recommends `recommended`, and suggests profiles of the workload's models until a run of each is observed.
@@ -42,6 +56,12 @@ class FakePredictor(PredictorServiceServicer):
     recommend_error: Exception | None = None
     recommend_requests: list[predictor_pb2.RecommendStrategyRequest] = field(default_factory=list)
     observe_requests: list[predictor_pb2.ObserveRequest] = field(default_factory=list)
+    version: str = VERSION
+    refinement: predictor_pb2.RefineModelResponse = field(default_factory=not_better)
+    refine_error: Exception | None = None
+    refine_requests: list[list[predictor_pb2.RefineModelRequest]] = field(default_factory=list)
+    refine_started: asyncio.Event = field(default_factory=asyncio.Event)
+    refining: asyncio.Event = field(default_factory=_set_event)
 
     async def Predict(self, request: predictor_pb2.PredictRequest, _context: Context) -> predictor_pb2.PredictResponse:
         """All three strategies."""
@@ -49,7 +69,7 @@ class FakePredictor(PredictorServiceServicer):
         asked = {model.model_name for model in request.workload.models}
         return predictor_pb2.PredictResponse(
             predictions=[_prediction(strategy, request) for strategy in LATENCIES_MS],
-            predictor_version=VERSION,
+            predictor_version=self.version,
             suggested_profiles=[each for each in self.suggestions if each.model_name in asked - observed],
         )
 
@@ -79,10 +99,17 @@ class FakePredictor(PredictorServiceServicer):
         )
 
     async def RefineModel(
-        self, _requests: AsyncIterator[predictor_pb2.RefineModelRequest], _context: Context
+        self, requests: AsyncIterator[predictor_pb2.RefineModelRequest], _context: Context
     ) -> predictor_pb2.RefineModelResponse:
-        """Never better."""
-        return predictor_pb2.RefineModelResponse(reason="not better", predictor_version=VERSION)
+        """Says `refinement`, once `refining` is set; from then on predictions name its version."""
+        received = [request async for request in requests]
+        self.refine_requests.append(received)
+        self.refine_started.set()
+        await self.refining.wait()
+        if self.refine_error is not None:
+            raise self.refine_error
+        self.version = self.refinement.predictor_version
+        return self.refinement
 
     async def ListModelVersions(
         self, _request: predictor_pb2.ListModelVersionsRequest, _context: Context

@@ -8,6 +8,8 @@ from typing import Any
 
 import grpc
 
+from corun.v1 import core_pb2
+from corun.v1 import predictor_service_pb2 as predictor_pb2
 from corun.v1 import validator_service_pb2 as validator_pb2
 from tests.fakes.unasked_record import UnaskedRecord
 
@@ -20,6 +22,12 @@ class FakeValidator(UnaskedRecord):
 
     It raises `error` where one is set (on validations `validation_error`). A validation's errors are 0.2 of
     latency, 0.1 of throughput and 0.5 of memory.
+
+    Attributes:
+        unrefined: Platforms that it recommends to refine, with a method, until a refinement of them is recorded.
+        recommendation_error: Raised where it is asked for a recommendation; `dataset_error` for records,
+            `refinement_error` where a refinement is recorded.
+        recommendation_requests: What it was asked.
     """
 
     error: Exception | None = None
@@ -29,6 +37,11 @@ class FakeValidator(UnaskedRecord):
     impacts: list[validator_pb2.RecordOptimizationImpactRequest] = field(default_factory=list)
     queries: list[validator_pb2.GetValidationMetricsRequest] = field(default_factory=list)
     refinements: list[validator_pb2.ModelRefinement] = field(default_factory=list)
+    unrefined: dict[core_pb2.Platform.ValueType, predictor_pb2.RefinementMethod.ValueType] = field(default_factory=dict)
+    recommendation_error: Exception | None = None
+    dataset_error: Exception | None = None
+    refinement_error: Exception | None = None
+    recommendation_requests: list[validator_pb2.GetRefinementRecommendationsRequest] = field(default_factory=list)
 
     async def RecordExecution(
         self, request: validator_pb2.RecordExecutionRequest, _context: Context
@@ -66,32 +79,48 @@ class FakeValidator(UnaskedRecord):
         """How much it keeps."""
         self._fail_if_told()
         self.queries.append(request)
+        platforms = [each.execution.platform for each in self.validations]
         return validator_pb2.GetValidationMetricsResponse(
-            validation_count=len(self.validations), execution_count=len(self.executions)
+            validation_count=sum(request.platform in {core_pb2.PLATFORM_UNSPECIFIED, each} for each in platforms),
+            execution_count=len(self.executions),
         )
 
     async def GetRefinementRecommendations(
-        self, _request: validator_pb2.GetRefinementRecommendationsRequest, _context: Context
+        self, request: validator_pb2.GetRefinementRecommendationsRequest, _context: Context
     ) -> validator_pb2.GetRefinementRecommendationsResponse:
-        """Recommends nothing."""
-        self._fail_if_told()
-        return validator_pb2.GetRefinementRecommendationsResponse(reason="a fake recommends nothing")
+        """Those in `unrefined`."""
+        self._fail_if_told(self.recommendation_error)
+        self.recommendation_requests.append(request)
+        methods = list(self.unrefined.values())
+        return validator_pb2.GetRefinementRecommendationsResponse(
+            refinement_needed=bool(methods),
+            recommended_method=methods[0] if methods else predictor_pb2.REFINEMENT_METHOD_INCREMENTAL,
+            reason="as the test says",
+            affected_platforms=list(self.unrefined),
+            findings=[
+                validator_pb2.PlatformFindings(platform=platform, method=method)
+                for platform, method in self.unrefined.items()
+            ],
+        )
 
     async def GenerateValidationDataset(
-        self, _request: validator_pb2.GenerateValidationDatasetRequest, _context: Context
+        self, request: validator_pb2.GenerateValidationDatasetRequest, _context: Context
     ) -> AsyncIterator[validator_pb2.GenerateValidationDatasetResponse]:
-        """Every execution that it was told to validate."""
-        self._fail_if_told()
-        for request in self.validations:
-            record = validator_pb2.ValidationRecord(execution=request.execution, validated=True)
-            yield validator_pb2.GenerateValidationDatasetResponse(record=record)
+        """Every execution of the platform that it keeps, or those that it validated."""
+        self._fail_if_told(self.dataset_error)
+        validated = [each.execution for each in self.validations]
+        for execution in self.executions if request.with_unvalidated else validated:
+            if request.platform in {core_pb2.PLATFORM_UNSPECIFIED, execution.platform}:
+                record = validator_pb2.ValidationRecord(execution=execution, validated=execution in validated)
+                yield validator_pb2.GenerateValidationDatasetResponse(record=record)
 
     async def RecordModelRefinement(
         self, request: validator_pb2.RecordModelRefinementRequest, _context: Context
     ) -> validator_pb2.RecordModelRefinementResponse:
         """Keeps the refinement."""
-        self._fail_if_told()
+        self._fail_if_told(self.refinement_error)
         self.refinements.append(request.refinement)
+        self.unrefined.pop(request.refinement.platform, None)
         return validator_pb2.RecordModelRefinementResponse(newly_recorded=True, refinement_count=len(self.refinements))
 
     async def VisualizeValidationMetrics(
@@ -107,6 +136,7 @@ class FakeValidator(UnaskedRecord):
             self.executions.append(execution)
         return new
 
-    def _fail_if_told(self) -> None:
-        if self.error is not None:
-            raise self.error
+    def _fail_if_told(self, error: Exception | None = None) -> None:
+        told = self.error or error
+        if told is not None:
+            raise told

@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from typing import Unpack
 
 from corun_client import calls
+from corun_client.async_learning_client import AsyncLearningClient
 from corun_client.async_record_client import AsyncRecordClient
 from corun_client.async_validator_client import AsyncValidatorClient
 from corun_client.conversion.executions import ExecutionEntry
@@ -14,7 +15,7 @@ from corun_client.conversion.reports import ComparisonReport, ExecutionReport
 from corun_client.conversion.requests import ModelConfig, validation_policy
 
 
-class AsyncClient(AsyncValidatorClient, AsyncRecordClient):
+class AsyncClient(AsyncValidatorClient, AsyncRecordClient, AsyncLearningClient):
     """Calls the services at one address from one event loop. Made by `connect_async`; close it, or use it as a context.
 
     Arguments, reports and errors are those of `Client`. Cancelling a task that awaits a method cancels the work.

@@ -10,11 +10,12 @@ from corun_client.conversion.executions import ExecutionEntry
 from corun_client.conversion.options import CompareOptions, ExecuteOptions
 from corun_client.conversion.reports import ComparisonReport, ExecutionReport
 from corun_client.conversion.requests import ModelConfig, validation_policy
+from corun_client.learning_client import LearningClient
 from corun_client.record_client import RecordClient
 from corun_client.validator_client import ValidatorClient
 
 
-class Client(ValidatorClient, RecordClient):
+class Client(ValidatorClient, RecordClient, LearningClient):
     """Calls the services at one address. Made by `connect`; close it, or use it as a context.
 
     Every method raises a `CorunError` for what the services or the way to them say, and has a deadline

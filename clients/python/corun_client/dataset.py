@@ -73,7 +73,7 @@ def _schema() -> pa.Schema:
     columns: dict[str, pa.DataType] = dict.fromkeys(DatasetRecord.__annotations__, text)
     columns |= {name: figure for name in columns if name.endswith(("_latency", "_throughput", "_memory"))}
     columns |= {name: figure for name in columns if name.endswith(("_error", "_bias", "_time_ms"))}
-    columns |= dict.fromkeys(("strategy_automatic", "validated"), truth)
+    columns |= dict.fromkeys(("strategy_automatic", "strategy_explored", "validated"), truth)
     columns |= dict.fromkeys(("core_count", "model_count", "iterations"), count)
     columns |= {
         "end_time": pa.timestamp("us", tz="UTC"),

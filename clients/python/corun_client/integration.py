@@ -14,6 +14,7 @@ import structlog
 from corun.plumbing.logs import configure_logs
 from corun_client import calls
 from corun_client.client import Client, connect
+from corun_client.conversion.configuration import AdaptiveConfigurationReport, UpdateReport
 from corun_client.conversion.names import goal_of, platform_of, strategy_of
 from corun_client.conversion.numbers import error_threshold_of, whole_number
 from corun_client.conversion.options import CompareOptions, ExecuteOptions
@@ -45,13 +46,18 @@ class MultiModelResourcePoolIntegration:
             another does, and results say so.
         enable_empirical_validation: False never validates.
         validation_interval: Validate every n-th execution on a platform; None is the service's setting (10).
-        prediction_refinement: Accepted and without effect in this version.
+        prediction_refinement: False never refines the predictor. True refines it beside executions, whenever the
+            validator recommends it.
         db_path: DuckDB file of the embedded validator; None is its own default.
         error_threshold: Largest acceptable error; None is the service's setting (0.15, meaning 15 %).
-        enable_adaptive_optimization: Accepted and without effect in this version.
+        enable_adaptive_optimization: False adapts what bounds the choice only when asked. True does it after
+            validations too, but for values that were set by hand.
+        exploration_rate: Share of automatic choices, 0 to 1, that try an alternative which may be as good as the best,
+            so that it can be learnt of; None is the service's setting (none).
         enable_trend_analysis: False leaves trends and drift out of the metrics.
         verbose: Shows the embedded services' logs on standard error.
-        target: HOST:PORT of running services. Their own max_connections and db_path count then.
+        target: HOST:PORT of running services. Their own settings count then, of connections, database, refinement,
+            adaptation and exploration.
 
     Raises:
         InvalidArgument: for a value that breaks its rule.
@@ -71,6 +77,7 @@ class MultiModelResourcePoolIntegration:
         db_path: str | Path | None = None,
         error_threshold: float | None = None,
         enable_adaptive_optimization: bool = True,
+        exploration_rate: float | None = None,
         enable_trend_analysis: bool = True,
         verbose: bool = False,
         target: str | None = None,
@@ -92,6 +99,7 @@ class MultiModelResourcePoolIntegration:
         threshold = None if error_threshold is None else error_threshold_of(error_threshold)
         self.error_threshold = _one_of("error_threshold", threshold, self.validator.error_threshold)
         self.enable_adaptive_optimization = enable_adaptive_optimization
+        self.exploration_rate = exploration_rate
         self.enable_trend_analysis = enable_trend_analysis
         self.verbose = verbose or self.validator.verbose
         self.target = None if target is None else checked_target(target)
@@ -197,6 +205,16 @@ class MultiModelResourcePoolIntegration:
             trends=self.enable_trend_analysis and self.validator.enable_trend_analysis,
         )
 
+    def get_adaptive_configuration(self, hardware_platform: str = "webgpu") -> AdaptiveConfigurationReport:
+        """The values that an adaptive update would set, with the evidence; see `Client.adaptive_configuration`."""
+        return self._connected().adaptive_configuration(hardware_platform)
+
+    def update_strategy_configuration(
+        self, hardware_platform: str = "webgpu", config: Mapping[str, object] | None = None
+    ) -> UpdateReport:
+        """Sets what bounds the choice, or without `config` adapts it; see `Client.update_strategy_configuration`."""
+        return self._connected().update_strategy_configuration(hardware_platform, config)
+
     def close(self) -> None:
         """Disconnects, and ends the services that `initialize` started. Closing twice is fine."""
         self._client = self._resource_pool = None
@@ -233,11 +251,22 @@ class MultiModelResourcePoolIntegration:
             error_threshold=self.error_threshold,
             history_size=self.validator.validation_history_size,
             refinement_interval=self.validator.refinement_interval,
+            prediction_refinement=self.prediction_refinement,
+            enable_adaptive_optimization=self.enable_adaptive_optimization,
+            exploration_rate=self.exploration_rate,
             enable_trend_analysis=self.enable_trend_analysis and self.validator.enable_trend_analysis,
         )
 
     def _say_what_the_target_decides(self) -> None:
-        for name, value in (("max_connections", self.max_connections), ("db_path", self.db_path)):
+        told = {
+            "max_connections": self.max_connections,
+            "db_path": self.db_path,
+            "exploration_rate": self.exploration_rate,
+            # What is on by default is told of only where it was switched off.
+            "prediction_refinement": None if self.prediction_refinement else False,
+            "enable_adaptive_optimization": None if self.enable_adaptive_optimization else False,
+        }
+        for name, value in told.items():
             if value is not None:
                 _log.warning("%s=%r has no effect: the services at %s have their own", name, value, self.target)
 

@@ -10,6 +10,7 @@ import typer
 from corun.cli import (
     bench,
     compare,
+    config_command,
     doctor,
     engines,
     executions,
@@ -65,6 +66,7 @@ app.command("doctor")(doctor.doctor)
 app.command("up")(up.up)
 app.add_typer(executions.app, name="executions")
 app.add_typer(bench.app, name="bench")
+app.add_typer(config_command.app, name="config")
 app.add_typer(serve.app, name="serve")
 
 

@@ -43,7 +43,7 @@ def execution_words(event: ExecutionEvent, *, rounds: int) -> str:
             return pool_words(event.pool_event, rounds=rounds)
     if event.HasField("validated"):
         return "held the prediction against the measurement"
-    return queued_words(event)
+    return queued_words(event) or refined_words(event)
 
 
 def comparison_words(event: ComparisonEvent) -> str:
@@ -62,7 +62,7 @@ def comparison_words(event: ComparisonEvent) -> str:
             measured = event.strategy_measured
             took = f"{measured.performance.latency_ms:.0f} ms"
             return f"round {measured.round + 1}: {strategy_name(measured.strategy)} {took}"
-    return queued_words(event)
+    return queued_words(event) or refined_words(event)
 
 
 def queued_words(event: ExecutionEvent | ComparisonEvent) -> str:
@@ -70,6 +70,16 @@ def queued_words(event: ExecutionEvent | ComparisonEvent) -> str:
     if not event.HasField("queued"):
         return ""
     return f"waiting for a browser; {event.queued.waiting_count} wait for {event.queued.place_count}"
+
+
+def refined_words(event: ExecutionEvent | ComparisonEvent) -> str:
+    """What a refinement of the predictor says, or "" for other events."""
+    if not event.HasField("refined"):
+        return ""
+    refinement = event.refined.refinement
+    if event.refined.HasField("failure"):
+        return f"the predictor could not be refined: {event.refined.failure.message}"
+    return f"the predictor is {'refined' if refinement.accepted else 'not refined'}: {refinement.reason}"
 
 
 def pool_words(event: pool_pb2.ExecutePlanResponse, *, rounds: int) -> str:

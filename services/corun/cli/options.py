@@ -58,6 +58,23 @@ ValidationInterval = Annotated[
     int | None, typer.Option("--validation-interval", help="Validate every n-th execution on a platform.")
 ]
 
+PredictionRefinement = Annotated[
+    bool | None,
+    typer.Option(
+        "--refine/--no-refine", help="Whether the predictor is refined when its errors are large.", show_default=False
+    ),
+]
+AdaptiveOptimization = Annotated[
+    bool | None,
+    typer.Option(
+        "--adapt/--no-adapt", help="Whether bounds of the choice follow what is measured.", show_default=False
+    ),
+]
+ExplorationRate = Annotated[
+    float | None,
+    typer.Option("--exploration-rate", help="Share of automatic choices that try an alternative; none by default."),
+]
+
 
 def require_database(db_path: Path | None) -> None:
     """Refuses a database that is not there: to read it, none is made.

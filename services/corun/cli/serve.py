@@ -70,6 +70,9 @@ def orchestrator(
     validator_target: _Peer = None,
     validation_interval: options.ValidationInterval = None,
     error_threshold: options.ErrorThreshold = None,
+    prediction_refinement: options.PredictionRefinement = None,
+    enable_adaptive_optimization: options.AdaptiveOptimization = None,
+    exploration_rate: options.ExplorationRate = None,
     verbose: options.Verbose = False,
 ) -> None:
     """Executes with a strategy and compares strategies, by calling the other three."""
@@ -83,7 +86,13 @@ def orchestrator(
     for name, target in targets.items():
         if target is not None:
             checked_target(target, parameter=f"--{name.replace('_', '-')}")
-    given = {"validation_interval": validation_interval, "error_threshold": error_threshold}
+    given = {
+        "validation_interval": validation_interval,
+        "error_threshold": error_threshold,
+        "prediction_refinement": prediction_refinement,
+        "enable_adaptive_optimization": enable_adaptive_optimization,
+        "exploration_rate": exploration_rate,
+    }
     _serve("orchestrator", verbose=verbose, host=host, port=port, **targets, **given)
 
 

@@ -20,6 +20,9 @@ def up(
     state_folder: options.StateFolder = None,
     validation_interval: options.ValidationInterval = None,
     error_threshold: options.ErrorThreshold = None,
+    prediction_refinement: options.PredictionRefinement = None,
+    enable_adaptive_optimization: options.AdaptiveOptimization = None,
+    exploration_rate: options.ExplorationRate = None,
     verbose: options.Verbose = False,
 ) -> None:
     """Start the four services on one port and serve until SIGINT or SIGTERM."""
@@ -37,6 +40,9 @@ def up(
         "state_folder": state_folder,
         "validation_interval": validation_interval,
         "error_threshold": error_threshold,
+        "prediction_refinement": prediction_refinement,
+        "enable_adaptive_optimization": enable_adaptive_optimization,
+        "exploration_rate": exploration_rate,
     }
 
     async def work() -> None:

@@ -7,16 +7,21 @@ from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
 
+from corun.orchestrator.adapting import Adapting
 from corun.orchestrator.admission import Admission
 from corun.orchestrator.config import Settings
+from corun.orchestrator.configurations import Configurations
 from corun.orchestrator.context import ExecutionContext
+from corun.orchestrator.core.exploration import Exploration
 from corun.orchestrator.core.validation import ExecutionCounter
 from corun.orchestrator.delivery import Delivery
 from corun.orchestrator.executions import Executions
 from corun.orchestrator.housekeeping import prune_now_and_then
 from corun.orchestrator.lessons import Lessons
+from corun.orchestrator.orders import default_configuration
 from corun.orchestrator.peer_health import PeerHealth
 from corun.orchestrator.peers import Link, Peers, Timeouts
+from corun.orchestrator.refinements import Refinements
 from corun.orchestrator.servicer import OrchestratorServicer
 from corun.orchestrator.starting import Starting
 from corun.orchestrator.store.opening import open_store
@@ -59,6 +64,10 @@ async def build(settings: Settings) -> AsyncIterator[Service]:
         executions = Executions(store.executions, heartbeat_seconds=settings.heartbeat_seconds)
         await executions.recover()
         await delivery.recover()
+        configurations = Configurations(store.configurations, default_configuration(settings))
+        await configurations.recover()
+        adapting = Adapting(peers, configurations, delivery, settings)
+        refinements = Refinements(peers, delivery, executions, health, settings)
         turns = Turns()
         context = ExecutionContext(
             peers=peers,
@@ -68,6 +77,8 @@ async def build(settings: Settings) -> AsyncIterator[Service]:
             outbox=store.outbox,
             health=health,
             counter=ExecutionCounter(await store.executions.execution_counts()),
+            refinements=refinements,
+            exploration=Exploration(settings.exploration_rate, settings.exploration_seed),
             record_wait_seconds=settings.peer_timeout_seconds,
             max_waiting_bytes=int(settings.outbox_max_mb * 1e6),
             pool_return_seconds=settings.pool_return_timeout_seconds,
@@ -77,10 +88,21 @@ async def build(settings: Settings) -> AsyncIterator[Service]:
             in_total=settings.max_executions,
             expected_wait_seconds=turns.expected_wait_seconds,
         )
-        for work in (delivery.run(), lessons.run(), health.run(), prune_now_and_then(store.executions, settings)):
+        works = (
+            delivery.run(),
+            lessons.run(),
+            health.run(),
+            refinements.run(),
+            adapting.run(),
+            prune_now_and_then(store.executions, settings),
+        )
+        for work in works:
             await stack.enter_async_context(_running(work))
         stack.push_async_callback(executions.close)
-        servicer = OrchestratorServicer(peers, executions, Starting(context, executions, admission, settings), settings)
+        starting = Starting(context, executions, admission, configurations, settings)
+        servicer = OrchestratorServicer(
+            peers, executions, starting, configurations=configurations, adapting=adapting, refinements=refinements
+        )
 
         async def drain() -> None:
             await executions.close()
@@ -96,6 +118,8 @@ def timeouts_of(settings: Settings) -> Timeouts:
         prepare=settings.prepare_timeout_seconds,
         profile=settings.profile_timeout_seconds,
         execute=settings.execute_timeout_seconds,
+        dataset=settings.refinement_timeout_seconds,
+        refine=settings.refinement_timeout_seconds,
         full_pool=settings.full_pool_timeout_seconds,
     )
 

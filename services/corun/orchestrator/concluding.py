@@ -97,6 +97,7 @@ class Conclusion:
         verdict = judge({each.strategy: each.rounds() for each in well}, recommended=self._recommended, goal=self._goal)
         measured = [(each.plan, one) for each in self._contenders for one in each.measurements]
         self._warnings += noted(self._outlook.preparation, [measurement for _, measurement in measured])
+        self._warnings += self._context.refinements.warnings(self._outlook.preparation.environment.platform)
         result = orchestrator_pb2.ComparisonResult(
             comparison_id=self._live.execution_id,
             best=strategy_message(verdict.best),

@@ -36,6 +36,15 @@ class Settings(ServiceSettings):
         heartbeat_seconds: A stream in which nothing happens for so long says that it is alive.
         validation_interval: Every how many executions on a platform are validated.
         error_threshold: Largest acceptable error (1 = 100 %); absent, the validator's setting holds.
+        prediction_refinement: Whether the predictor is refined when the validator recommends it.
+        refinement_timeout_seconds: For one refinement, from the records to the judgement.
+        refinement_pause_seconds: Shortest time between two looks at whether a platform needs one.
+        enable_adaptive_optimization: Whether what bounds the choice is adapted by itself to what was measured, but for
+            values that were set by hand.
+        adaptation_interval: Validations on a platform between two looks at that.
+        adaptation_timeout_seconds: For one look, from the records to the values.
+        exploration_rate: Share of automatic choices, 0 to 1, that try an alternative which may be as good as the best.
+        exploration_seed: Of those draws; absent, another one every time.
         batching_size: Most models in a group of the batched strategy.
         parallel_threshold: Most models that may run in parallel; absent, any number.
         sequential_threshold: Models above which only sequential is eligible; absent, none are.
@@ -64,6 +73,14 @@ class Settings(ServiceSettings):
     heartbeat_seconds: Seconds = 4.0
     validation_interval: Annotated[int, Field(ge=1, le=1_000_000)] = 10
     error_threshold: Annotated[float, Field(gt=0, le=100)] | None = None
+    prediction_refinement: bool = True
+    refinement_timeout_seconds: Seconds = 120.0
+    refinement_pause_seconds: Seconds = 2.0
+    enable_adaptive_optimization: bool = True
+    adaptation_interval: Count = 5
+    adaptation_timeout_seconds: Seconds = 60.0
+    exploration_rate: Annotated[float, Field(ge=0, le=1)] = 0.0
+    exploration_seed: int | None = None
     batching_size: Annotated[int, Field(ge=1, le=64)] = 2
     parallel_threshold: ModelCount | None = None
     sequential_threshold: ModelCount | None = None

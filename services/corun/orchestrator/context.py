@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from corun.orchestrator.core.exploration import Exploration
 from corun.orchestrator.core.validation import ExecutionCounter
 from corun.orchestrator.delivery import Delivery
 from corun.orchestrator.lessons import Lessons
@@ -11,6 +12,7 @@ from corun.orchestrator.live import Event, LiveExecution
 from corun.orchestrator.peer_health import PeerHealth
 from corun.orchestrator.peers import Peers
 from corun.orchestrator.recording import Recording
+from corun.orchestrator.refinements import Refinements
 from corun.orchestrator.store.outbox import Outbox
 from corun.orchestrator.turns import Turns
 
@@ -32,6 +34,8 @@ class ExecutionContext:
     outbox: Outbox
     health: PeerHealth
     counter: ExecutionCounter
+    refinements: Refinements
+    exploration: Exploration
     record_wait_seconds: float
     max_waiting_bytes: int
     pool_return_seconds: float

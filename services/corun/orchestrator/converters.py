@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import Any
 
+from corun.orchestrator.core.adaptation import Measured
 from corun.orchestrator.core.cautions import Fallback
 from corun.orchestrator.core.configuration import Configuration
+from corun.orchestrator.core.exploration import Interval
 from corun.orchestrator.core.observations import Observation, Profile, Run, Setting
 from corun.orchestrator.core.requirements import AskedModel, Engine
 from corun.orchestrator.core.significance import PairedDifference
@@ -79,6 +82,16 @@ def predicted_figures(prediction: predictor_pb2.StrategyPrediction) -> Figures:
     return Figures(
         prediction.latency_ms.value, prediction.throughput_items_per_second.value, prediction.memory_mb.value
     )
+
+
+def predicted_interval(prediction: predictor_pb2.StrategyPrediction, goal: Goal) -> Interval:
+    """Where the figure that a goal is about is expected."""
+    estimate = {
+        Goal.LATENCY: prediction.latency_ms,
+        Goal.THROUGHPUT: prediction.throughput_items_per_second,
+        Goal.MEMORY: prediction.memory_mb,
+    }[goal]
+    return Interval(estimate.low, estimate.high)
 
 
 def performance_message(figures: Figures) -> core_pb2.Performance:
@@ -157,8 +170,32 @@ def configuration_message(configuration: Configuration) -> predictor_pb2.Strateg
 
 def configuration_of(message: predictor_pb2.StrategyConfiguration, *, otherwise: Configuration) -> Configuration:
     """The caller's bounds, field by field over those that hold otherwise."""
-    given = {field.name: value for field, value in message.ListFields()}
-    return replace(otherwise, **given)
+    return replace(otherwise, **given_values(message))
+
+
+def given_values(message: predictor_pb2.StrategyConfiguration) -> dict[str, Any]:
+    """The bounds that a message has, by the names of its fields."""
+    return {field.name: value for field, value in message.ListFields()}
+
+
+def measured_of(record: validator_pb2.ExecutionRecord) -> Measured:
+    """An execution on record, as evidence of what choices are worth."""
+    asked = record.workload
+    models = tuple((model.model_name, model.batch_size) for model in asked.models)
+    groups = [sum(len(run.members) for run in stage.runs) for stage in record.plan.stages]
+    return Measured(
+        workload=(models, asked.iterations, record.goal, record.engine, record.core_count),
+        model_count=len(models),
+        goal=goal_of(record.goal),
+        strategy=strategy_of(record.strategy),
+        group_size=max(groups, default=0),
+        predicted=_recorded_figures(record.predicted) if record.HasField("predicted") else None,
+        measured=_recorded_figures(record.measured),
+    )
+
+
+def _recorded_figures(performance: validator_pb2.RecordedPerformance) -> Figures:
+    return Figures(performance.latency_ms, performance.throughput_items_per_second, performance.memory_mb)
 
 
 def difference_message(difference: PairedDifference) -> orchestrator_pb2.PairedDifference:

@@ -64,12 +64,14 @@ class Delivery:
                 (validator_pb2.RecordExecutionRequest, peers.record_execution),
                 (validator_pb2.ValidatePredictionRequest, peers.validate_prediction),
                 (validator_pb2.RecordOptimizationImpactRequest, peers.record_impact),
+                (validator_pb2.RecordModelRefinementRequest, peers.record_refinement),
             )
         }
         self._parcels: deque[_Parcel] = deque()
         self._arrived = asyncio.Event()
         self._resumed = asyncio.Event()
         self._silence: Postponed | None = None
+        self._on_validated: list[Callable[[validator_pb2.ExecutionRecord], None]] = []
         self.waiting_bytes = 0
 
     async def recover(self) -> int:
@@ -77,6 +79,17 @@ class Delivery:
         left = await self._outbox.waiting()
         self.send([position for position, _ in left], [entry for _, entry in left])
         return len(left)
+
+    async def post(self, request: Message) -> asyncio.Future[Any]:
+        """Keeps a request in the outbox and takes it; the future is as those of `send`.
+
+        Raises:
+            StoreFailed: when the disk refuses.
+        """
+        entry = entry_of(request)
+        position = await self._outbox.add(entry)
+        (answer,) = self.send([position], [entry])
+        return answer
 
     def send(self, positions: Sequence[int], entries: Sequence[OutboxEntry]) -> list[asyncio.Future[Any]]:
         """Takes entries that are in the outbox. The futures have the validator's answers, or its refusals, or Postponed
@@ -92,6 +105,10 @@ class Delivery:
                 _refuse(parcel, self._silence)
         self._arrived.set()
         return answers
+
+    def on_validated(self, call: Callable[[validator_pb2.ExecutionRecord], None]) -> None:
+        """Calls `call` with every execution that the validator has held against its prediction."""
+        self._on_validated.append(call)
 
     def resume(self) -> None:
         """The validator answers again: what waits is tried at once."""
@@ -117,9 +134,10 @@ class Delivery:
     async def _deliver(self, parcel: _Parcel) -> bool:
         message, call = self._calls[parcel.entry.kind]
         parcel.attempt_count += 1
+        request = message.FromString(parcel.entry.payload)
         answer: Message | CorunError | RemoteError
         try:
-            answer = await call(message.FromString(parcel.entry.payload))
+            answer = await call(request)
         except (PeerUnavailable, RemoteError) as error:
             if not _is_final(error, parcel.attempt_count):
                 self._postpone(error)
@@ -133,6 +151,9 @@ class Delivery:
         if isinstance(answer, Message):
             if not parcel.answer.done():
                 parcel.answer.set_result(answer)
+            if isinstance(request, validator_pb2.ValidatePredictionRequest):
+                for told in self._on_validated:
+                    told(request.execution)
         else:
             _refuse(parcel, answer)
         return True

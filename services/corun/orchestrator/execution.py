@@ -101,18 +101,20 @@ class Execution:
             warnings=[] if silence is None else [f"not predicted: {silence.message}"],
         )
         result.warnings.extend(noted(self._preparation, [measurement]))
+        result.warnings.extend(self._context.refinements.warnings(self._preparation.environment.platform))
         await self._conclude(result, outlook, choice, measurement)
         return Event(completed=result)
 
     def _choice(self, outlook: Outlook, silence: PeerUnavailable | None) -> Choice:
         asked = self._order.strategy
         if outlook.recommended is not None:
-            return choose(
+            choice = choose(
                 asked=asked,
                 recommended=outlook.recommended,
                 reason=outlook.reason,
                 objections=[] if asked is None else outlook.objections(asked),
             )
+            return self._context.exploration.tried(choice, outlook.eligible(self._order.goal))
         if asked is None and not self._order.by_thresholds and silence is not None:
             raise silence
         return without_prediction(
@@ -180,6 +182,7 @@ class Execution:
                 goal=self._order.goal,
                 strategy=choice.strategy,
                 strategy_chosen=choice.automatic,
+                explored=choice.explored,
                 measurement=measurement,
                 queue_time_ms=result.queue_time_ms,
             )

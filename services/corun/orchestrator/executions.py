@@ -190,6 +190,11 @@ class Executions:
             await live.ended.wait()
         return await self._kept(execution_id)
 
+    def tell_refined(self, refined: orchestrator_pb2.ModelRefined) -> None:
+        """Tells of a refinement in every stream on its platform that has not come to its end."""
+        for live in list(self._live.values()):
+            live.tell_refined(refined)
+
     async def newest(self, *, state: int, before: int, limit: int) -> list[Row]:
         """The newest that are kept, with a number under `before`; `state` 0 is any."""
         return await self._log.newest(state=state, before=before, limit=limit)

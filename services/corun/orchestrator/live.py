@@ -76,6 +76,7 @@ class LiveExecution(Generic[Event]):
         self._work: asyncio.Task[Event] | None = None
         self._outcome: Event | None = None
         self._log_failed = False
+        self._ending = False
 
     async def run(self, first: Event, work: Callable[[], Awaitable[Event]]) -> None:
         """Keeps the first event, does the work and ends with its event, or with `failed`. Not to be cancelled: `stop`
@@ -104,6 +105,12 @@ class LiveExecution(Generic[Event]):
         self._number(event)
         kept = self._log.append(self._row.number, event.sequence, event.SerializeToString())
         kept.add_done_callback(self._note_kept)
+
+    def tell_refined(self, refined: orchestrator_pb2.ModelRefined) -> None:
+        """Emits that the predictor of its platform was refined, unless it is not yet on disk or comes to its end."""
+        platform = refined.refinement.platform
+        if self._row is not None and self._row.platform == platform and not self._ending:
+            self.emit(self._event_class(refined=refined))
 
     async def settle(self, outcome: Event, entries: Sequence[OutboxEntry], *, counted_on: str = "") -> list[int]:
         """Keeps how it will end and what the validator is to be told, all or nothing. From now on it ends with
@@ -185,6 +192,7 @@ class LiveExecution(Generic[Event]):
 
     async def _end(self, terminal: Event | None, error: Exception | None) -> None:
         assert self._row is not None
+        self._ending = True
         states = orchestrator_pb2.ExecutionState
         state = states.EXECUTION_STATE_COMPLETED
         if terminal is None:

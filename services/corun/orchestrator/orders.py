@@ -13,8 +13,10 @@ from corun.v1 import core_pb2
 from corun.v1 import orchestrator_service_pb2 as orchestrator_pb2
 
 
-def execution_order(request: orchestrator_pb2.ExecuteWithStrategyRequest, settings: Settings) -> ExecutionOrder:
-    """What an execution is to do."""
+def execution_order(
+    request: orchestrator_pb2.ExecuteWithStrategyRequest, settings: Settings, configuration: Configuration
+) -> ExecutionOrder:
+    """What an execution is to do; `configuration` is in force where the request does not say otherwise."""
     given = request.strategy != core_pb2.STRATEGY_UNSPECIFIED
     return ExecutionOrder(
         strategy=strategy_of(request.strategy) if given else None,
@@ -22,7 +24,7 @@ def execution_order(request: orchestrator_pb2.ExecuteWithStrategyRequest, settin
         policy=policy_of(
             request.validation, interval=settings.validation_interval, error_threshold=settings.error_threshold
         ),
-        configuration=configuration_of(request.configuration, otherwise=_configuration(settings)),
+        configuration=configuration_of(request.configuration, otherwise=configuration),
         by_thresholds=request.allow_threshold_choice,
         inputs=tuple(request.inputs),
         return_outputs=request.return_outputs,
@@ -30,8 +32,10 @@ def execution_order(request: orchestrator_pb2.ExecuteWithStrategyRequest, settin
     )
 
 
-def comparison_order(request: orchestrator_pb2.CompareStrategiesRequest, settings: Settings) -> ComparisonOrder:
-    """What a comparison is to do."""
+def comparison_order(
+    request: orchestrator_pb2.CompareStrategiesRequest, settings: Settings, configuration: Configuration
+) -> ComparisonOrder:
+    """The same of a comparison."""
     return ComparisonOrder(
         strategies=tuple(map(strategy_of, request.strategies)) or tuple(Strategy),
         goal=goal_of(request.goal),
@@ -40,11 +44,12 @@ def comparison_order(request: orchestrator_pb2.CompareStrategiesRequest, setting
             request.max_rounds if request.HasField("max_rounds") else None,
         ),
         error_threshold=settings.error_threshold,
-        configuration=configuration_of(request.configuration, otherwise=_configuration(settings)),
+        configuration=configuration_of(request.configuration, otherwise=configuration),
     )
 
 
-def _configuration(settings: Settings) -> Configuration:
+def default_configuration(settings: Settings) -> Configuration:
+    """What bounds the choice where nobody has changed it."""
     return Configuration(
         batching_size=settings.batching_size,
         parallel_threshold=settings.parallel_threshold,

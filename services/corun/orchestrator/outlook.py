@@ -5,11 +5,13 @@ from __future__ import annotations
 from corun.orchestrator.converters import (
     configuration_message,
     predicted_figures,
+    predicted_interval,
     strategy_message,
 )
 from corun.orchestrator.core.choice import Choice
 from corun.orchestrator.core.configuration import Configuration, objections
-from corun.orchestrator.core.terms import Figures, Strategy
+from corun.orchestrator.core.exploration import Interval
+from corun.orchestrator.core.terms import Figures, Goal, Strategy
 from corun.orchestrator.forecast import Forecast
 from corun.orchestrator.preparation import Preparation
 from corun.planning.messages import plan_message
@@ -87,6 +89,15 @@ class Outlook:
             memory_mb=None if figures is None else figures.memory_mb,
         )
 
+    def eligible(self, goal: Goal) -> dict[Strategy, Interval]:
+        """Where the goal's figure is expected, of every strategy inside the configuration."""
+        predictions = {each: self.prediction_of(each) for each in Strategy if not self.objections(each)}
+        return {
+            strategy: predicted_interval(prediction, goal)
+            for strategy, prediction in predictions.items()
+            if prediction is not None
+        }
+
     def announced(self, choice: Choice) -> orchestrator_pb2.StrategyChosen:
         """A choice for clients, with everything that was predicted."""
         if self._forecast is not None:
@@ -95,5 +106,6 @@ class Outlook:
             chosen = orchestrator_pb2.StrategyChosen(
                 strategy=strategy_message(choice.strategy), reason=choice.reason, automatic=choice.automatic
             )
+        chosen.explored = choice.explored
         chosen.configuration.CopyFrom(configuration_message(self.configuration))
         return chosen

@@ -55,6 +55,16 @@ class PeerHealth:
                 self._note(link.service, is_up=is_up)
             await asyncio.sleep(self._interval_seconds)
 
+    def tell(self, part: str, *, in_order: bool) -> None:
+        """Tells of a part of the orchestrator itself beside the services."""
+        if self._states.get(part) is not in_order:
+            self._states[part] = in_order
+            self._tell_changed()
+
+    def _tell_changed(self) -> None:
+        changed, self._changed = self._changed, asyncio.Event()
+        changed.set()
+
     def _note(self, service: str, *, is_up: bool) -> None:
         before = self._states.get(service)
         if before is is_up:
@@ -65,5 +75,4 @@ class PeerHealth:
                 call()
         elif before:  # services that start together do not all answer at once
             _log.warning("a service no longer answers", service=service)
-        changed, self._changed = self._changed, asyncio.Event()
-        changed.set()
+        self._tell_changed()

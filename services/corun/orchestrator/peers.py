@@ -29,13 +29,15 @@ _UNANSWERED = frozenset({"UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED"})
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Seconds that a call may take: short ones, preparing models, profiling one, carrying out a plan; and how long
-    a pool that is full is come back to."""
+    """Seconds that a call may take: short ones, preparing models, profiling one, carrying out a plan, reading records,
+    refining the predictor; and how long a pool that is full is come back to."""
 
     short: float
     prepare: float
     profile: float
     execute: float
+    dataset: float
+    refine: float
     full_pool: float
 
 
@@ -182,6 +184,50 @@ class Peers:
         """Puts a comparison on the validator's record."""
         seconds = self._timeouts.short
         call = self._validator.RecordOptimizationImpact(request, timeout=seconds)
+        return await self._validator_link.answer(call, within=seconds)
+
+    async def refinement_recommendations(
+        self, request: validator_pb2.GetRefinementRecommendationsRequest
+    ) -> validator_pb2.GetRefinementRecommendationsResponse:
+        """Whether the predictor should be refined, and by which method."""
+        seconds = self._timeouts.short
+        call = self._validator.GetRefinementRecommendations(request, timeout=seconds)
+        return await self._validator_link.answer(call, within=seconds)
+
+    async def dataset(
+        self, request: validator_pb2.GenerateValidationDatasetRequest
+    ) -> AsyncGenerator[validator_pb2.ExecutionRecord, None]:
+        """Executions on record, in the order they were recorded. Closing the generator ends the call."""
+        seconds = self._timeouts.dataset
+        call = self._validator.GenerateValidationDataset(request, timeout=seconds)
+        try:
+            async for response in call:
+                yield response.record.execution
+        except grpc.aio.AioRpcError as error:
+            raise self._validator_link.failure(error, within=seconds) from error
+        finally:
+            call.cancel()
+
+    async def refine(
+        self, options: predictor_pb2.RefinementOptions, records: Sequence[predictor_pb2.ExecutedPlan]
+    ) -> predictor_pb2.RefineModelResponse:
+        """Refines the predictor by records, oldest first."""
+
+        async def requests() -> AsyncGenerator[predictor_pb2.RefineModelRequest, None]:
+            yield predictor_pb2.RefineModelRequest(options=options)
+            for record in records:
+                yield predictor_pb2.RefineModelRequest(record=record)
+
+        seconds = self._timeouts.refine
+        call = self._predictor.RefineModel(requests(), timeout=seconds)
+        return await self._predictor_link.answer(call, within=seconds)
+
+    async def record_refinement(
+        self, request: validator_pb2.RecordModelRefinementRequest
+    ) -> validator_pb2.RecordModelRefinementResponse:
+        """Puts an attempt to refine the predictor on the validator's record."""
+        seconds = self._timeouts.short
+        call = self._validator.RecordModelRefinement(request, timeout=seconds)
         return await self._validator_link.answer(call, within=seconds)
 
     async def validation_metrics(

@@ -17,6 +17,7 @@ def execution_record(
     goal: Goal,
     strategy: Strategy,
     strategy_chosen: bool,
+    explored: bool = False,
     measurement: pool_pb2.Measurement,
     queue_time_ms: float,
 ) -> validator_pb2.ExecutionRecord:
@@ -32,6 +33,7 @@ def execution_record(
         strategy=strategy_message(strategy),
         goal=goal_message(goal),
         strategy_chosen=strategy_chosen,
+        explored=explored,
         engine=measurement.engine,
         adapter=measurement.adapter,
         plan=outlook.plan_of(strategy),

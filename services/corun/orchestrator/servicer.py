@@ -9,10 +9,13 @@ from typing import Any
 import grpc
 
 from corun.errors import ExecutionCancelled, InvalidField
-from corun.orchestrator.config import Settings
+from corun.orchestrator.adapting import Adapting
+from corun.orchestrator.configurations import Configurations
+from corun.orchestrator.converters import configuration_message
 from corun.orchestrator.executions import Executions
 from corun.orchestrator.heartbeats import with_heartbeats
 from corun.orchestrator.peers import Peers
+from corun.orchestrator.refinements import Refinements
 from corun.orchestrator.starting import Starting
 from corun.orchestrator.summaries import summary_of
 from corun.v1 import orchestrator_service_pb2 as orchestrator_pb2
@@ -28,11 +31,22 @@ _BEYOND_ALL = 2**62
 class OrchestratorServicer(OrchestratorServiceServicer):
     """Serves the front door with the help of its peers, which it does not own."""
 
-    def __init__(self, peers: Peers, executions: Executions, starting: Starting, settings: Settings) -> None:
+    def __init__(
+        self,
+        peers: Peers,
+        executions: Executions,
+        starting: Starting,
+        *,
+        configurations: Configurations,
+        adapting: Adapting,
+        refinements: Refinements,
+    ) -> None:
         self._peers = peers
         self._executions = executions
         self._starting = starting
-        self._settings = settings
+        self._configurations = configurations
+        self._adapting = adapting
+        self._refinements = refinements
 
     async def ExecuteWithStrategy(
         self, request: orchestrator_pb2.ExecuteWithStrategyRequest, context: _Context
@@ -93,6 +107,38 @@ class OrchestratorServicer(OrchestratorServiceServicer):
         """The validator's metrics."""
         metrics = await self._peers.validation_metrics(request.query)
         return orchestrator_pb2.OrchestratorServiceGetValidationMetricsResponse(metrics=metrics)
+
+    async def GetRefinementStatus(
+        self, request: orchestrator_pb2.GetRefinementStatusRequest, context: _Context
+    ) -> orchestrator_pb2.GetRefinementStatusResponse:
+        """How the refinement of the predictor goes."""
+        return self._refinements.status()
+
+    async def GetStrategyConfiguration(
+        self, request: orchestrator_pb2.GetStrategyConfigurationRequest, context: _Context
+    ) -> orchestrator_pb2.GetStrategyConfigurationResponse:
+        """What bounds the choice on a platform."""
+        return orchestrator_pb2.GetStrategyConfigurationResponse(
+            configuration=self._configurations.message(request.platform),
+            defaults=configuration_message(self._configurations.defaults),
+            changes=await self._configurations.changes(request.platform),
+        )
+
+    async def GetAdaptiveConfiguration(
+        self, request: orchestrator_pb2.GetAdaptiveConfigurationRequest, context: _Context
+    ) -> orchestrator_pb2.GetAdaptiveConfigurationResponse:
+        """The values that an adaptive update would set."""
+        return await self._adapting.get(request.platform)
+
+    async def UpdateStrategyConfiguration(
+        self, request: orchestrator_pb2.UpdateStrategyConfigurationRequest, context: _Context
+    ) -> orchestrator_pb2.UpdateStrategyConfigurationResponse:
+        """Changes what bounds the choice on a platform."""
+        if request.HasField("reset"):
+            return await self._configurations.reset(request.platform)
+        if request.HasField("values"):
+            return await self._configurations.set_by_hand(request.platform, request.values)
+        return await self._adapting.update(request.platform)
 
 
 def _number_of(page_token: str) -> int:

@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, aclosing
 from corun.orchestrator.admission import Admission, Admitted
 from corun.orchestrator.comparing import Comparison
 from corun.orchestrator.config import Settings
+from corun.orchestrator.configurations import Configurations
 from corun.orchestrator.context import ExecutionContext
 from corun.orchestrator.execution import Execution
 from corun.orchestrator.executions import Executions, Launch, Origin
@@ -27,11 +28,17 @@ class Starting:
     """Starts executions and comparisons, or finds those that a request has become before."""
 
     def __init__(
-        self, context: ExecutionContext, executions: Executions, admission: Admission, settings: Settings
+        self,
+        context: ExecutionContext,
+        executions: Executions,
+        admission: Admission,
+        configurations: Configurations,
+        settings: Settings,
     ) -> None:
         self._context = context
         self._executions = executions
         self._admission = admission
+        self._configurations = configurations
         self._settings = settings
         self._requests = OneAtATime()
 
@@ -39,7 +46,7 @@ class Starting:
         self, request: orchestrator_pb2.ExecuteWithStrategyRequest, call: Context
     ) -> AsyncGenerator[ExecuteWithStrategyResponse | None, None]:
         """Events of the execution that the request becomes or has become; None whenever nothing happens for a while."""
-        order = execution_order(request, self._settings)
+        order = execution_order(request, self._settings, self._configurations.in_force(request.platform))
         client = client_of(request, call)
 
         def launch(preparation: Preparation) -> Launch[ExecuteWithStrategyResponse]:
@@ -56,7 +63,7 @@ class Starting:
         self, request: orchestrator_pb2.CompareStrategiesRequest, call: Context
     ) -> AsyncGenerator[CompareStrategiesResponse | None, None]:
         """The same of a comparison."""
-        order = comparison_order(request, self._settings)
+        order = comparison_order(request, self._settings, self._configurations.in_force(request.platform))
         client = client_of(request, call)
 
         def launch(preparation: Preparation) -> Launch[CompareStrategiesResponse]:

@@ -24,7 +24,7 @@ class Settings(ServiceSettings):
         recent_count: How many of the newest validations count as recent unless a request says otherwise.
         history_size: How many of each platform's newest validations trends and recommendations are made of.
         refinement_interval: Validations on a platform between two refinements.
-        enable_trend_analysis: Whether metrics tell of trends and drift.
+        enable_trend_analysis: Whether metrics tell of trends and drift, and recommendations heed them.
         retention_days: Records older than this are deleted; None keeps them for ever.
         retention_bytes: Space that records may take in the file; above it the oldest go. None: no limit.
         write_capacity: Most records that may wait to be written; more are refused.

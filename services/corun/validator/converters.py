@@ -41,6 +41,7 @@ def to_execution(message: pb.ExecutionRecord) -> Execution:
         queue_time_ms=_positive_zero(message.queue_time_ms),
         load_time_ms=_positive_zero(message.load_time_ms),
         core_count=message.core_count if message.HasField("core_count") else None,
+        explored=message.explored,
     )
 
 

@@ -67,6 +67,7 @@ def _execution_message(execution: Execution) -> pb.ExecutionRecord:
         queue_time_ms=execution.queue_time_ms,
         load_time_ms=execution.load_time_ms,
         core_count=execution.core_count,
+        explored=execution.explored,
     )
     if execution.end_time is not None:
         message.end_time.FromDatetime(execution.end_time)

@@ -56,7 +56,7 @@ WITH wanted AS (
 SELECT
     e.execution_id, e.end_time, e.model_configs, e.iterations, e.platform, e.strategy, e.optimization_goal,
     e.strategy_chosen, e.engine, e.adapter, e.plan, coalesce(v.predictor_version, e.predictor_version),
-    e.queue_time_ms, e.load_time_ms, e.core_count,
+    e.queue_time_ms, e.load_time_ms, e.core_count, e.explored,
     coalesce(v.predicted_latency, e.predicted_latency_ms),
     coalesce(v.predicted_throughput, e.predicted_throughput_items_per_second),
     coalesce(v.predicted_memory, e.predicted_memory_mb),
@@ -106,7 +106,7 @@ def _paged(counted: Iterable[tuple[str, int]]) -> list[list[str]]:
 def _record(row: tuple[Any, ...]) -> ExecutionOnRecord:
     (
         execution_id, end_time, models, iterations, platform, strategy, goal, chosen, engine, adapter, plan, version,
-        queue_time, load_time, core_count, *figures, validated, latency, throughput, memory, runs,
+        queue_time, load_time, core_count, explored, *figures, validated, latency, throughput, memory, runs,
     ) = row  # fmt: skip
     predicted = None if figures[0] is None else Performance(*figures[:3])
     measured = Performance(*figures[3:])
@@ -128,6 +128,7 @@ def _record(row: tuple[Any, ...]) -> ExecutionOnRecord:
         queue_time_ms=queue_time,
         load_time_ms=load_time,
         core_count=core_count,
+        explored=bool(explored),
     )
     if not validated or predicted is None:
         return ExecutionOnRecord(execution, None, None)

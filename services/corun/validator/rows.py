@@ -53,6 +53,7 @@ def execution_row(execution: Execution, *, digest: str, end_time: datetime) -> R
         "queue_time_ms": execution.queue_time_ms,
         "load_time_ms": execution.load_time_ms,
         "core_count": execution.core_count,
+        "explored": execution.explored,
         "content_sha256": digest,
     }
 
@@ -70,6 +71,7 @@ def validation_row(execution: Execution, predicted: Performance, errors: ErrorRa
         "engine": execution.engine,
         "adapter": execution.adapter,
         "predictor_version": execution.predictor_version,
+        "explored": execution.explored,
         "predicted_latency": predicted.latency_ms,
         "actual_latency": measured.latency_ms,
         "latency_error": errors.latency,

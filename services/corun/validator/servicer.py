@@ -101,6 +101,7 @@ class ValidatorServicer(validator_service_pb2_grpc.ValidatorServiceServicer):
             refinement_interval=(
                 request.refinement_interval if given("refinement_interval") else settings.refinement_interval
             ),
+            with_drift=settings.enable_trend_analysis,
         )
         evidence = await self._store.evidence(
             platform_name(request.platform) if request.platform else None,

@@ -138,3 +138,11 @@ def test_every_evidence_gets_a_verdict_that_agrees_with_itself(errors: dict[str,
     assert found.needed == bool(found.platforms)
     assert not found.needed or (found.method is not None and found.strategies)
     assert found.reason
+
+
+def test_drifts_are_not_looked_for_where_trends_are_switched_off() -> None:
+    errors = noise(1, 90, deviation=0.05)
+    errors[60:] += 0.4
+    found = recommend({"wasm": evidence(errors)}, Terms(0.15, 10, with_drift=False))
+    assert found.findings[0].drifts == {}
+    assert "drifted" not in found.reason

@@ -67,6 +67,7 @@ class DatasetRecord(TypedDict):
     execution_strategy: str
     optimization_goal: str
     strategy_automatic: bool
+    strategy_explored: bool
     engine: str
     adapter: str
     core_count: int | None
@@ -131,6 +132,7 @@ def dataset_record(answer: validator_pb2.GenerateValidationDatasetResponse) -> D
         "execution_strategy": strategy_name(execution.strategy),
         "optimization_goal": goal_name(execution.goal),
         "strategy_automatic": execution.strategy_chosen,
+        "strategy_explored": execution.explored,
         "engine": execution.engine,
         "adapter": execution.adapter,
         "core_count": execution.core_count if execution.HasField("core_count") else None,

@@ -34,6 +34,7 @@ def execution_report(
         "recommended_strategy": strategy_name(chosen.recommended),
         "strategy_reason": chosen.reason,
         "strategy_automatic": chosen.automatic,
+        "strategy_explored": chosen.explored,
         "hardware_platform": platform_name(request.platform),
         "optimization_goal": goal_name(request.goal),
         "predicted_latency": predicted.latency_ms.value if known else None,

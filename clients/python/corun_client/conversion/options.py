@@ -13,13 +13,13 @@ from corun_client.conversion.numbers import whole_number
 from corun_client.conversion.tensors import tensor_of
 from corun_client.errors import InvalidArgument
 
-# The guide's names, and those of the contract.
-_CONFIGURATION = {
+CONFIGURATION = {
     "parallel_threshold": "parallel_threshold",
     "sequential_threshold": "sequential_threshold",
     "batching_size": "batching_size",
     "memory_threshold": "memory_threshold_mb",
 }
+"""The guide's names, and those of the contract."""
 
 
 class CommonOptions(TypedDict, total=False):
@@ -103,23 +103,23 @@ def set_compare_options(request: orchestrator_pb2.CompareStrategiesRequest, opti
         request.max_rounds = whole_number(options["max_rounds"], parameter="max_rounds")
 
 
-def configuration_of(configuration: object) -> predictor_pb2.StrategyConfiguration:
+def configuration_of(configuration: object, *, parameter: str = "configuration") -> predictor_pb2.StrategyConfiguration:
     """Bounds of the choice by the guide's names.
 
     Raises:
         InvalidArgument: for a name that there is not, or a value that is no number.
     """
     if not isinstance(configuration, Mapping):
-        raise InvalidArgument.of("configuration", f"expected a mapping; received {configuration!r}")
+        raise InvalidArgument.of(parameter, f"expected a mapping; received {configuration!r}")
     message = predictor_pb2.StrategyConfiguration()
     for name, value in configuration.items():
-        where = f"configuration.{name}"
-        if name not in _CONFIGURATION:
-            raise InvalidArgument.of(where, f"unknown key; allowed: {', '.join(_CONFIGURATION)}")
+        where = f"{parameter}.{name}"
+        if name not in CONFIGURATION:
+            raise InvalidArgument.of(where, f"unknown key; allowed: {', '.join(CONFIGURATION)}")
         if name == "memory_threshold":
             message.memory_threshold_mb = _number(value, where)
         else:
-            setattr(message, _CONFIGURATION[name], whole_number(value, parameter=where))
+            setattr(message, CONFIGURATION[name], whole_number(value, parameter=where))
     return message
 
 

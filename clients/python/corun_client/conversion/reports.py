@@ -68,6 +68,7 @@ class ExecutionReport(TypedDict):
     recommended_strategy: str
     strategy_reason: str
     strategy_automatic: bool
+    strategy_explored: bool
     hardware_platform: str
     optimization_goal: str
     predicted_latency: float | None

@@ -10,11 +10,13 @@ from corun.orchestrator.core.terms import Figures, Goal, Strategy
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A strategy and the reason in words; `automatic` when the caller left it to corun."""
+    """A strategy and the reason in words; `automatic` when the caller left it to corun, `explored` when it is an
+    alternative to the recommended one."""
 
     strategy: Strategy
     reason: str
     automatic: bool
+    explored: bool = False
 
 
 def choose(*, asked: Strategy | None, recommended: Strategy, reason: str, objections: Sequence[str] = ()) -> Choice:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from enum import StrEnum
+from typing import Any, TypeAlias
 
 from corun.orchestrator.core.terms import Strategy
 
@@ -22,6 +25,55 @@ class Configuration:
     parallel_threshold: int | None = None
     sequential_threshold: int | None = None
     memory_threshold_mb: float | None = None
+
+
+FIELDS = tuple(field.name for field in fields(Configuration))
+
+
+Values: TypeAlias = Mapping[str, Any]
+"""Some of the fields by their names: numbers, or None for no bound."""
+
+
+class Origin(StrEnum):
+    """Where a value of a configuration comes from."""
+
+    DEFAULT = "default"
+    MANUAL = "manual"
+    ADAPTIVE = "adaptive"
+
+
+@dataclass(frozen=True, slots=True)
+class Overrides:
+    """A platform's values that differ from the service's settings, None among them, and where each comes from."""
+
+    values: Values
+    origins: Mapping[str, Origin]
+
+    def over(self, defaults: Configuration) -> Configuration:
+        """The configuration in force."""
+        return replace(defaults, **self.values)
+
+    def origin_of(self, field: str) -> Origin:
+        """Where the value of a field comes from."""
+        return self.origins.get(field, Origin.DEFAULT)
+
+    @property
+    def manual(self) -> tuple[str, ...]:
+        """Fields that were set by hand."""
+        return tuple(field for field, origin in self.origins.items() if origin is Origin.MANUAL)
+
+    def changed(self, values: Values, origin: Origin) -> Overrides:
+        """With other values of some fields."""
+        return Overrides({**self.values, **values}, {**self.origins, **dict.fromkeys(values, origin)})
+
+
+UNCHANGED = Overrides({}, {})
+"""Everything is as the service is set."""
+
+
+def in_words(values: Values) -> str:
+    """Values by their names."""
+    return ", ".join(f"{name} {'none' if value is None else f'{value:,g}'}" for name, value in values.items())
 
 
 def objections(

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import structlog
 
+from corun.orchestrator.store.configurations import ConfigurationLog
 from corun.orchestrator.store.executions import ExecutionLog
 from corun.orchestrator.store.outbox import Outbox
 from corun.orchestrator.store.schema import SCHEMA
@@ -23,10 +24,11 @@ FILE_NAME = "executions.sqlite3"
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """Executions, and what the validator is to be told of them."""
+    """Executions, what the validator is to be told of them, and what bounds the choice of strategies."""
 
     executions: ExecutionLog
     outbox: Outbox
+    configurations: ConfigurationLog
 
 
 @asynccontextmanager
@@ -40,7 +42,7 @@ async def open_store(folder: Path) -> AsyncIterator[Store]:
     await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
     transactions = await _opened(folder / FILE_NAME)
     try:
-        yield Store(ExecutionLog(transactions), Outbox(transactions))
+        yield Store(ExecutionLog(transactions), Outbox(transactions), ConfigurationLog(transactions))
     finally:
         await asyncio.shield(transactions.close())
 

@@ -32,6 +32,12 @@ CREATE TABLE IF NOT EXISTS outbox (
     kind TEXT NOT NULL,
     payload BLOB NOT NULL
 );
+CREATE TABLE IF NOT EXISTS configuration_changes (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    platform INTEGER NOT NULL,
+    payload BLOB NOT NULL
+);
+CREATE INDEX IF NOT EXISTS changes_by_platform ON configuration_changes (platform, number);
 CREATE TABLE IF NOT EXISTS counters (
     platform TEXT PRIMARY KEY,
     execution_count INTEGER NOT NULL

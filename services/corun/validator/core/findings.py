@@ -22,10 +22,12 @@ class Terms:
     Attributes:
         error_threshold: Largest acceptable mean error.
         refinement_interval: Validations on a platform between two refinements; errors of the newest so many count.
+        with_drift: Whether drifts are looked for.
     """
 
     error_threshold: float
     refinement_interval: int
+    with_drift: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,8 @@ def find(platform: str, evidence: Evidence, terms: Terms) -> Findings:
     history = evidence.history
     recent = history.newest(max(LEAST_COUNT, terms.refinement_interval)).mean_errors()
     signed = {figure: history.signed_errors(figure) for figure in FIGURES}
-    drifts = {figure: drift for figure in FIGURES if (drift := latest_drift(signed[figure])) is not None}
+    looked_for = FIGURES if terms.with_drift else ()
+    drifts = {figure: drift for figure in looked_for if (drift := latest_drift(signed[figure])) is not None}
     biased = tuple(figure for figure in FIGURES if is_consistent_bias(signed[figure]))
     large = tuple(figure for figure in FIGURES if (getattr(recent, figure) or 0.0) > terms.error_threshold)
     bias = history.mean_bias()

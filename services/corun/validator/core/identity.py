@@ -63,6 +63,8 @@ def execution_digest(execution: Execution) -> str:
     content = {name: value for name, value in asdict(execution).items() if name not in later}
     if execution.core_count is None:
         del content["core_count"]
+    if not execution.explored:
+        del content["explored"]
     runs = [{name: value for name, value in asdict(run).items() if value is not None} for run in execution.runs]
     return _digest({**content, "runs": runs})
 

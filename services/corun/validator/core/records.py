@@ -74,6 +74,7 @@ class Execution:
         plan_json: The schedule as a JSON object, or None. The validator keeps it and reads nothing out of it.
         predicted: None when there was no prediction.
         core_count: Cores that lanes could use; None where the caller did not tell.
+        explored: True when corun tried an alternative to the recommended strategy.
     """
 
     execution_id: str
@@ -93,6 +94,7 @@ class Execution:
     queue_time_ms: float
     load_time_ms: float
     core_count: int | None = None
+    explored: bool = False
 
 
 @dataclass(frozen=True, slots=True)
