@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ _PROFILED_BATCH = 4
 # As many models side by side as a workload can have, so that the narrowest lanes are profiled as well.
 _PROFILED_COPIES = 6
 _CHOICES_EACH = 20
+# What an execution measured is learnt a moment after it ended.
+_LEARNT_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,7 @@ async def benchmark(site: Site, design: Design, *, repeats: int) -> Outcome:
         await _train(site, workload, strategy, alone_mb, number=f"{index} of {len(design.training)}")
         for index, (workload, strategy) in enumerate(design.training, start=1)
     ]
+    await asyncio.sleep(_LEARNT_SECONDS)
     asked = [Asked(workload, workload in design.unseen, site.forecast(workload)) for workload in design.held_out]
     choice_ms = [await _time_to_choose(each.forecast) for each in asked for _ in range(_CHOICES_EACH)]
     held_out = await measured(site, asked, alone_mb, repeats=repeats)
