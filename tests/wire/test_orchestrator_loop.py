@@ -28,7 +28,7 @@ async def test_rows_refinements_and_versions_tell_one_story(tmp_path: Path) -> N
         ) as stack,
         connect_async(validator) as client,
     ):
-        for _ in range(30):
+        for _ in range(22):
             names = draw.choices(NAMES, k=draw.randint(2, 5))
             # Slower than its runs, and much of it is noise: errors stay over the threshold.
             for strategy in core_pb2.Strategy.values()[1:]:
