@@ -127,6 +127,16 @@ async def test_what_is_not_for_users_is_refused(
     assert "root:" not in error.message
 
 
+async def test_an_error_that_a_query_words_itself_is_cut_short(
+    under_load: tuple[ValidatorServiceAsyncStub, psutil.Process],
+) -> None:
+    validator, _ = under_load
+    request = pb.QueryMetricsRequest(sql="SELECT error(repeat('x', 2000000))")
+    error = await refused(validator.QueryMetrics(request, timeout=60))
+    assert (error.code, error.reason) == ("INVALID_ARGUMENT", "INVALID_FIELD")
+    assert 1_000 < len(error.message) < 3_000
+
+
 @pytest.mark.parametrize("sql", LIMITED)
 async def test_what_takes_or_gives_too_much_ends_at_a_limit(
     under_load: tuple[ValidatorServiceAsyncStub, psutil.Process], sql: str
