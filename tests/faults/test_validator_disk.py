@@ -39,15 +39,15 @@ class SmallDisk:
     """
 
     folder: Path
-    fill: Callable[[int], None]
-    make_room: Callable[[int], None]
+    fill: Callable[[int], object]
+    make_room: Callable[[int], object]
 
 
 @contextmanager
 def limited_files(folder: Path) -> Iterator[SmallDisk]:
     """No file of the process may grow further: to it, that is a disk without space."""
 
-    def limit(size: int) -> Callable[[int], None]:
+    def limit(size: int) -> Callable[[int], object]:
         return lambda pid: resource.prlimit(pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
 
     yield SmallDisk(folder, limit(SIZE_BYTES), limit(resource.RLIM_INFINITY))

@@ -150,28 +150,40 @@ async def test_after_kills_under_load_every_acknowledged_record_is_there_exactly
 async def test_every_execution_of_an_orchestrator_whose_validator_is_killed_is_on_disk_once(tmp_path: Path) -> None:
     db_path, port, known, ending = tmp_path / "v.duckdb", free_port(), set[str](), asyncio.Event()
     settings = {"db_path": db_path, "port": port}
-    orchestrator = {"validator_target": f"127.0.0.1:{port}", "validation_interval": 1, "peer_check_interval_seconds": 0.1}
+    orchestrator = {
+        "validator_target": f"127.0.0.1:{port}",
+        "validation_interval": 1,
+        "peer_check_interval_seconds": 0.1,
+    }
     async with fake_peers() as peers, orchestrator_with(peers, tmp_path / "orchestrator", **orchestrator) as stack:
         peers.pool.max_connections = WRITERS
         callers = [asyncio.create_task(execute_until(ending, stack, known)) for _ in range(WRITERS)]
         for _ in range(ROUNDS):
             async with service_process("validator", settings) as (child, _):
-                before = len(known)
-                await until(lambda before=before: len(known) > before)
+                await until_there_are_more(known)
                 await asyncio.sleep(RANDOM.uniform(0, 0.5))
                 await kill(child)
         ending.set()
         await asyncio.gather(*callers)
         async with service_process("validator", settings) as (_, address), open_channel(address) as channel:
             stub = ValidatorServiceStub(channel)
-            async with asyncio.timeout(60):
-                while (await stub.GetStorageStatus(pb.GetStorageStatusRequest())).row_counts["executions"] < len(known):
-                    await asyncio.sleep(0.05)
+            await until_recorded(stub, len(known))
     with duckdb.connect(str(db_path)) as connection:
         executions = ids(connection, "SELECT execution_id FROM executions")
         validations = ids(connection, "SELECT execution_id FROM multi_model_validation_metrics")
     assert sorted(executions) == sorted(validations) == sorted(known)
     print(f"{ROUNDS} kills, {len(known)} executions of an orchestrator, each on disk once")
+
+
+async def until_recorded(validator: ValidatorServiceAsyncStub, count: int) -> None:
+    async with asyncio.timeout(60):
+        while (await validator.GetStorageStatus(pb.GetStorageStatusRequest())).row_counts["executions"] < count:
+            await asyncio.sleep(0.05)
+
+
+async def until_there_are_more(known: set[str]) -> None:
+    before = len(known)
+    await until(lambda: len(known) > before)
 
 
 async def execute_until(ending: asyncio.Event, stack: OrchestratorStack, known: set[str]) -> None:
