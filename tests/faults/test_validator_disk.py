@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import resource
 import subprocess
 from collections.abc import Callable, Iterator
@@ -19,7 +20,7 @@ from corun.plumbing.status import RemoteError
 from corun.v1 import core_pb2 as core
 from corun.v1 import validator_service_pb2 as pb
 from corun.v1.validator_service_pb2_grpc import ValidatorServiceStub
-from tests.validators import FIGURES, WORKLOAD, validator_process
+from tests.validators import FIGURES, WORKLOAD, query, validator_process
 
 if TYPE_CHECKING:
     from corun.v1.validator_service_pb2_grpc import ValidatorServiceAsyncStub
@@ -113,7 +114,12 @@ async def test_a_full_disk_refuses_writes_keeps_what_was_acknowledged_and_goes_o
             assert len(acknowledged) > 5
             metrics = await validator.GetValidationMetrics(pb.GetValidationMetricsRequest(), timeout=30)
             assert metrics.execution_count == len(acknowledged)
+            sql = pb.QueryMetricsRequest(sql="SELECT count(*) AS n FROM executions")
+            with contextlib.suppress(grpc.aio.AioRpcError):  # there may be no room for the copy
+                await validator.QueryMetrics(sql, timeout=30).read()
             disk.make_room(child.pid)
+            table, _ = await query(validator, sql.sql)
+            assert table.to_pylist() == [{"n": len(acknowledged)}]
             answer = await validator.RecordExecution(execution(1000), timeout=30)
             assert (answer.newly_recorded, answer.execution_count) == (True, len(acknowledged) + 1)
             child.kill()

@@ -177,7 +177,7 @@ async def test_every_execution_of_an_orchestrator_whose_validator_is_killed_is_o
 
 async def until_recorded(validator: ValidatorServiceAsyncStub, count: int) -> None:
     async with asyncio.timeout(60):
-        while (await validator.GetStorageStatus(pb.GetStorageStatusRequest())).row_counts["executions"] < count:
+        while (await validator.GetStorageStatus(pb.GetStorageStatusRequest())).row_counts["executions"] < count:  # noqa: ASYNC110  # nothing tells
             await asyncio.sleep(0.05)
 
 

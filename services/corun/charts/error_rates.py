@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from corun.charts.canvas import (
     COLOURS,
@@ -56,6 +57,7 @@ def draw_errors(axes: Axes, figure: PredictedFigure, metrics: pb.GetValidationMe
     _draw_levels(axes, figure, metrics)
     axes.set_ylim(0, limit * 1.03)
     in_percent(axes, label=f"{figure} error")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), frameon=False, fontsize=8)
     if beyond:
         axes.set_title(f"{beyond} beyond the axis, drawn at its edge", loc="right", fontsize=8, color=GREY)

@@ -95,7 +95,9 @@ def _tables(report: MetricsReport) -> Iterator[RenderableType]:
     yield _errors({**groups, **report["platform_metrics"], **report["strategy_metrics"]})
     trends = report.get("error_trends")
     if trends is not None:
-        yield "trends: " + ", ".join(f"{figure} {_trend_words(trends[figure])}" for figure in _FIGURES)
+        known = [figure for figure in _FIGURES if trends[figure]["direction"] != "insufficient_data"]
+        words = ", ".join(f"{figure} {_trend_words(trends[figure])}" for figure in known)
+        yield f"trends: {words or 'too few validations to tell'}"
     impact = report.get("optimization_impact")
     if impact is not None:
         yield f"over {impact['comparison_count']:.0f} comparisons: " + _impact_words(impact)
@@ -124,8 +126,7 @@ def _rate(group: Mapping[str, float], which: str, figure: str) -> str:
 
 
 def _trend_words(trend: TrendReport) -> str:
-    direction = trend["direction"].replace("_", " ")
-    return f"{direction} (strength {trend['strength']:.2f})" if trend["strength"] else direction
+    return f"{trend['direction']} (strength {trend['strength']:.2f})" if trend["strength"] else trend["direction"]
 
 
 def _impact_words(impact: Mapping[str, float]) -> str:

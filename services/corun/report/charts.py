@@ -36,7 +36,7 @@ def error_chart(points: Sequence[Row], figure: str, threshold: float, refined_af
     first, last = numbers[0], max(numbers[-1], numbers[0] + 1)
     across = _linear(first, last, _LEFT, _WIDTH - _RIGHT)
     up = _linear(0, top, _HEIGHT - _BOTTOM, _TOP)
-    rows = [(up(value), f"{value:.0%}") for value in _ticks(0, top)]
+    rows = [(up(value), _percent(value)) for value in _ticks(0, top)]
     columns = [(across(value), f"{value:,}") for value in (first, last)]
     beyond = sum(error > top for error in errors)
     caption = f"n = {len(errors):,}" + (f", {beyond} beyond drawn at the edge" if beyond else "")
@@ -160,7 +160,11 @@ def _log_ticks(low: float, high: float) -> list[float]:
     found = [each for power in exponents for each in (10.0**power, 2 * 10.0**power, 5 * 10.0**power)]
     shown = [each for each in found if low <= each <= high]
     decades = [each for each in shown if math.log10(each) == round(math.log10(each))]
-    return shown if len(shown) <= 7 else decades
+    return shown if len(shown) <= 7 else decades[:: math.ceil(len(decades) / 6)]
+
+
+def _percent(value: float) -> str:
+    return f"{value:.0%}" if value < 100 else f"{100 * value:.1e}%"
 
 
 def _short(value: float) -> str:

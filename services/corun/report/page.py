@@ -30,7 +30,9 @@ def render(data: ReportData) -> str:
 
 
 def _percent(value: float | None) -> str:
-    return "-" if value is None else f"{value:.1%}"
+    if value is None:
+        return "-"
+    return f"{value:.1%}" if value < 100 else f"{100 * value:.1e}%"
 
 
 def _signed(value: float) -> str:

@@ -90,6 +90,9 @@ def _copied_log(path: Path) -> Path | None:
         shutil.copyfile(log, copy)
     except FileNotFoundError:
         return None
+    except OSError:
+        copy.unlink(missing_ok=True)
+        raise
     return copy
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from corun.validator.database import failures_named
+from corun.validator.recovery import log_path
 from corun.validator.store import Store
 
 
@@ -70,7 +71,7 @@ class Snapshots:
                 self._folder.mkdir(exist_ok=True)
             await asyncio.shield(self._store.copy_to(path))
         except Exception:
-            path.unlink(missing_ok=True)
+            _remove(path)
             raise
         return _Snapshot(path, commit_number)
 
@@ -79,4 +80,9 @@ class Snapshots:
 
     def _drop(self, snapshot: _Snapshot) -> None:
         if snapshot.reader_count == 0 and snapshot is not self._newest:
-            snapshot.path.unlink(missing_ok=True)
+            _remove(snapshot.path)
+
+
+def _remove(copy: Path) -> None:
+    for file in (copy, log_path(copy)):
+        file.unlink(missing_ok=True)
