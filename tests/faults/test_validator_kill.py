@@ -16,22 +16,24 @@ import grpc
 
 from corun.plumbing.channel import open_channel
 from corun.v1 import core_pb2 as core
+from corun.v1 import orchestrator_service_pb2 as orchestrator_pb2
 from corun.v1 import validator_service_pb2 as pb
 from corun.v1.validator_service_pb2_grpc import ValidatorServiceStub
-from tests.validators import validator_process
+from tests.fakes.orchestrator_stack import OrchestratorStack, fake_peers, orchestrator_with, workload
+from tests.faults.service_process import free_port, kill, service_process
+from tests.until import until
+from tests.validators import FIGURES, WORKLOAD, validator_process
 
 if TYPE_CHECKING:
     from corun.v1.validator_service_pb2_grpc import ValidatorServiceAsyncStub
 
 # Kills in each test; 30 with the long form, CORUN_KILL_ROUNDS=30.
-ROUNDS = int(os.environ.get("CORUN_KILL_ROUNDS", "4"))
+ROUNDS = int(os.environ.get("CORUN_KILL_ROUNDS", "2"))
 WRITERS = 8
 # The kill comes after some acknowledgement up to this one, so at a random moment of the load.
 ACKNOWLEDGED_BEFORE_KILL = 200
 RANDOM = random.Random(20261124)
 RUNS = 3
-WORKLOAD = core.Workload(models=[core.ModelConfig(model_name="bert", batch_size=1)])
-FIGURES = pb.RecordedPerformance(latency_ms=10, throughput_items_per_second=100, memory_mb=20)
 
 
 @dataclass
@@ -138,78 +140,56 @@ async def test_after_kills_under_load_every_acknowledged_record_is_there_exactly
     assert dict(runs) == dict.fromkeys(executions, RUNS)  # an unacknowledged execution is there with its runs, or not
     assert set(validations) <= set(executions)
     assert len(numbers) == len(set(numbers))
-
-
-async def test_repeating_after_a_kill_tells_what_was_recorded(tmp_path: Path) -> None:
-    db_path = tmp_path / "v.duckdb"
-    done = Acknowledged()
-    await kill_under_load(db_path, "before", done)
-    known = sorted(done.executions)[0]
     async with validator_process(db_path) as (_, address), open_channel(address) as channel:
-        stub = ValidatorServiceStub(channel)
-        again = await stub.RecordExecution(pb.RecordExecutionRequest(execution=execution(known)))
-        assert not again.newly_recorded
-        assert again.execution_count >= len(done.executions)
+        request = pb.RecordExecutionRequest(execution=execution(min(done.executions)))
+        again = await ValidatorServiceStub(channel).RecordExecution(request)
+        assert (again.newly_recorded, again.execution_count) == (False, len(executions))
+    print(f"{ROUNDS} kills, {done.count()} acknowledged records, each on disk once")
 
 
-async def test_writers_that_repeat_what_was_not_acknowledged_have_every_record_on_disk_once(tmp_path: Path) -> None:
-    db_path = tmp_path / "v.duckdb"
-    service, done, ending = Restarted(), Acknowledged(), asyncio.Event()
-    writers = [asyncio.create_task(write_and_repeat(service, f"writer{number}", done, ending)) for number in range(4)]
-    for _ in range(ROUNDS):
-        async with validator_process(db_path) as (child, address), open_channel(address) as channel:
-            service.is_at(ValidatorServiceStub(channel))
-            goal = len(done.executions) + RANDOM.randint(1, ACKNOWLEDGED_BEFORE_KILL)
-            async with asyncio.timeout(60):
-                while len(done.executions) < goal:  # noqa: ASYNC110  (a moment as good as any is wanted)
-                    await asyncio.sleep(0.005)
-            child.kill()
-            await child.wait()
-            service.is_gone()
-    async with validator_process(db_path) as (_, address), open_channel(address) as channel:
-        service.is_at(ValidatorServiceStub(channel))
+async def test_every_execution_of_an_orchestrator_whose_validator_is_killed_is_on_disk_once(tmp_path: Path) -> None:
+    db_path, port, known, ending = tmp_path / "v.duckdb", free_port(), set[str](), asyncio.Event()
+    settings = {"db_path": db_path, "port": port}
+    orchestrator = {
+        "validator_target": f"127.0.0.1:{port}",
+        "validation_interval": 1,
+        "peer_check_interval_seconds": 0.1,
+    }
+    async with fake_peers() as peers, orchestrator_with(peers, tmp_path / "orchestrator", **orchestrator) as stack:
+        peers.pool.max_connections = WRITERS
+        callers = [asyncio.create_task(execute_until(ending, stack, known)) for _ in range(WRITERS)]
+        for _ in range(ROUNDS):
+            async with service_process("validator", settings) as (child, _):
+                await until_there_are_more(known)
+                await asyncio.sleep(RANDOM.uniform(0, 0.5))
+                await kill(child)
         ending.set()
-        await asyncio.wait_for(asyncio.gather(*writers), 60)
+        await asyncio.gather(*callers)
+        async with service_process("validator", settings) as (_, address), open_channel(address) as channel:
+            stub = ValidatorServiceStub(channel)
+            await until_recorded(stub, len(known))
     with duckdb.connect(str(db_path)) as connection:
         executions = ids(connection, "SELECT execution_id FROM executions")
         validations = ids(connection, "SELECT execution_id FROM multi_model_validation_metrics")
-        runs = connection.execute("SELECT execution_id, count(*) FROM runs GROUP BY ALL").fetchall()
-    # Every record was repeated until it was acknowledged: nothing more is there than that, and nothing twice.
-    assert sorted(executions) == sorted(validations) == sorted(done.executions)
-    assert dict(runs) == dict.fromkeys(executions, RUNS)
+    assert sorted(executions) == sorted(validations) == sorted(known)
+    print(f"{ROUNDS} kills, {len(known)} executions of an orchestrator, each on disk once")
 
 
-class Restarted:
-    """A validator that comes back at other addresses."""
-
-    def __init__(self) -> None:
-        self._stub: ValidatorServiceAsyncStub | None = None
-        self._there = asyncio.Event()
-
-    def is_at(self, stub: ValidatorServiceAsyncStub) -> None:
-        self._stub = stub
-        self._there.set()
-
-    def is_gone(self) -> None:
-        self._there.clear()
-
-    async def stub(self) -> ValidatorServiceAsyncStub:
-        await self._there.wait()
-        assert self._stub is not None
-        return self._stub
+async def until_recorded(validator: ValidatorServiceAsyncStub, count: int) -> None:
+    async with asyncio.timeout(60):
+        while (await validator.GetStorageStatus(pb.GetStorageStatusRequest())).row_counts["executions"] < count:  # noqa: ASYNC110  # nothing tells
+            await asyncio.sleep(0.05)
 
 
-async def write_and_repeat(service: Restarted, name: str, done: Acknowledged, ending: asyncio.Event) -> None:
-    for number in itertools.count():
-        if ending.is_set():
-            return
-        request = pb.ValidatePredictionRequest(execution=execution(f"{name}-{number}"))
-        while request.execution.execution_id not in done.executions:
-            try:
-                await (await service.stub()).ValidatePrediction(request, timeout=20)
-                done.executions.add(request.execution.execution_id)
-            except (grpc.aio.AioRpcError, asyncio.CancelledError) as error:
-                # The closed channel of a validator that is gone cancels its calls.
-                if isinstance(error, grpc.aio.AioRpcError) and error.code() is not grpc.StatusCode.UNAVAILABLE:
-                    raise
-                await asyncio.sleep(0.01)
+async def until_there_are_more(known: set[str]) -> None:
+    before = len(known)
+    await until(lambda: len(known) > before)
+
+
+async def execute_until(ending: asyncio.Event, stack: OrchestratorStack, known: set[str]) -> None:
+    """Executes again and again, and notes what was measured."""
+    request = orchestrator_pb2.ExecuteWithStrategyRequest(workload=workload("fake-text"), platform=core.PLATFORM_WASM)
+    while not ending.is_set():
+        events = [event async for event in stack.client.ExecuteWithStrategy(request, timeout=60)]
+        assert events[-1].HasField("completed"), events[-1]
+        known.add(events[0].accepted.execution_id)

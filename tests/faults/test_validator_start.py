@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import socket
 import subprocess
@@ -12,6 +13,17 @@ from pathlib import Path
 import duckdb
 import pytest
 
+PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH = 24, 1, 2
+
+
+def heed_permissions() -> None:
+    """Makes the permissions of files hold for root too, who may otherwise write everywhere."""
+    if os.geteuid() == 0:
+        libc = ctypes.CDLL(None, use_errno=True)
+        for capability in (CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH):
+            if libc.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0):
+                raise OSError(ctypes.get_errno(), "a capability cannot be dropped")
+
 
 def start(db_path: Path, **settings: str) -> subprocess.Popen[str]:
     environment = os.environ | {"CORUN_VALIDATOR_DB_PATH": str(db_path), "CORUN_VALIDATOR_PORT": "0"} | settings
@@ -21,6 +33,7 @@ def start(db_path: Path, **settings: str) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=heed_permissions,  # noqa: PLW1509  # no other thread runs here
     )
 
 
@@ -68,6 +81,21 @@ def test_a_path_that_cannot_hold_a_database_is_named_with_the_reason(tmp_path: P
     assert "directory" in refusal(tmp_path)
     assert "not a valid DuckDB database" in refusal(file)
     assert "its folder cannot be made: Not a directory" in refusal(file / "below" / "v.duckdb")
+
+
+def test_what_may_not_be_written_is_named_with_the_reason(tmp_path: Path) -> None:
+    folder = tmp_path / "mine"
+    path = folder / "v.duckdb"
+    folder.mkdir()
+    folder.chmod(0o555)
+    assert f"the database {path} failed: " in refusal(path)
+    assert "Permission denied" in refusal(path)
+    assert "its folder cannot be made: Permission denied" in refusal(folder / "below" / "v.duckdb")
+    folder.chmod(0o755)
+    path.write_bytes(b"")
+    path.chmod(0o444)
+    assert f"the database {path} failed: " in refusal(path)
+    assert "Permission denied" in refusal(path)
 
 
 def test_a_database_with_other_tables_under_our_names_is_left_alone(tmp_path: Path) -> None:

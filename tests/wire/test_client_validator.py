@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -63,6 +64,11 @@ def test_a_report_of_an_execution_is_prediction_and_measurement(validator: Multi
     report = {f"{side}_{figure}": value for side in ("predicted", "actual") for figure, value in MEASURED.items()}
     found = validate(validator, 0, prediction=report, actual_measurement=report | {"actual_latency": 80.0})
     assert found["error_rates"]["latency"] == pytest.approx(0.25)
+
+
+def test_numbers_of_numpy_are_numbers(validator: MultiModelEmpiricalValidator) -> None:
+    found = validate(validator, 0, actual_measurement={name: np.float32(value) for name, value in MEASURED.items()})
+    assert found["error_rates"] == {"latency": 0, "throughput": 0, "memory": 0}
 
 
 def test_metrics_have_windows_bias_trends_groups_and_history(validator: MultiModelEmpiricalValidator) -> None:

@@ -11,6 +11,7 @@ import grpc
 import pytest
 from PIL import Image
 
+from corun.charts import draw_overview
 from corun.plumbing.status import RemoteError
 from corun.v1 import validator_service_pb2 as pb
 from tests.fakes.validations import recorded, serving_validator
@@ -41,6 +42,18 @@ async def test_every_chart_is_a_picture_even_of_nothing(
         picture = Image.open(io.BytesIO(answer.image))
         assert (picture.format, min(picture.size) > 500) == ("PNG", True)
     assert empty.image != full.image
+
+
+async def test_the_largest_errors_leave_metrics_finite_and_can_be_drawn(validator: ValidatorServiceAsyncStub) -> None:
+    for number in range(12):
+        await recorded(validator, f"e{number}", latency=9e9, platform=("WASM", "WEBGPU")[number % 2])
+    metrics = await validator.GetValidationMetrics(pb.GetValidationMetricsRequest(with_history=True))
+    assert metrics.overall.average.latency == pytest.approx(9e9)
+    recommended = await validator.GetRefinementRecommendations(pb.GetRefinementRecommendationsRequest())
+    assert [each.validation_count for each in recommended.findings] == [6, 6]
+    draw_overview(metrics).savefig(io.BytesIO(), format="png")
+    for chart in CHARTS:
+        await validator.VisualizeValidationMetrics(pb.VisualizeValidationMetricsRequest(chart=chart))
 
 
 async def test_a_chart_may_be_drawn_in_lines(validator: ValidatorServiceAsyncStub) -> None:

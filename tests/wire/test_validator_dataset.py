@@ -156,12 +156,15 @@ async def test_only_later_executions_come_after_a_time(validator: ValidatorServi
     assert ids(await dataset(validator, after_time=after)) == ["whole", "now"]
 
 
-async def test_more_than_a_page_comes_whole(validator: ValidatorServiceAsyncStub) -> None:
-    runs = [pb.RecordedRun(model_name="bert", batch_size=1, lane_width=1, run_time_ms=1)] * 60_000
-    for number in range(3):
-        await recorded(validator, f"e{number}", runs=runs)
+async def test_more_than_a_page_comes_whole(
+    validator: ValidatorServiceAsyncStub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("corun.validator.dataset_reads._PAGE_RUNS", 100)
+    runs = [pb.RecordedRun(model_name="bert", batch_size=1, lane_width=1, run_time_ms=1)]
+    for number in range(5):
+        await recorded(validator, f"e{number}", runs=runs * (150 if number == 2 else 60))
     records = await dataset(validator)
-    assert [len(record.execution.runs) for record in records] == [60_000] * 3
+    assert [len(record.execution.runs) for record in records] == [60, 60, 150, 60, 60]
 
 
 async def test_an_empty_record_gives_an_empty_stream(validator: ValidatorServiceAsyncStub) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import duckdb
 import grpc
 import pytest
 
@@ -15,8 +18,10 @@ from corun.plumbing.status import RemoteError
 from corun.v1 import core_pb2 as core
 from corun.v1 import validator_service_pb2 as pb
 from corun.v1.validator_service_pb2_grpc import ValidatorServiceStub
+from corun.validator import reads
 from corun.validator.build import build
 from corun.validator.config import Settings
+from corun.validator.core.metrics import Metrics, Selection
 
 if TYPE_CHECKING:
     from corun.v1.validator_service_pb2_grpc import ValidatorServiceAsyncStub
@@ -175,3 +180,21 @@ async def test_impact_averages_the_gain_and_counts_what_was_best(validator: Vali
     request = pb.GetValidationMetricsRequest(platform=core.PLATFORM_WASM, strategy=core.STRATEGY_PARALLEL)
     chosen = (await validator.GetValidationMetrics(request)).optimization_impact
     assert (chosen.comparison_count, chosen.average_improvement_percent) == (2, 7.5)  # recommended parallel on wasm
+
+
+async def test_slow_answers_hold_up_no_record(
+    validator: ValidatorServiceAsyncStub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow, summed_up = threading.Event(), reads.metrics
+
+    def metrics(cursor: duckdb.DuckDBPyConnection, selection: Selection) -> Metrics:
+        slow.wait(30)
+        return summed_up(cursor, selection)
+
+    monkeypatch.setattr(reads, "metrics", metrics)
+    calls = [validator.GetValidationMetrics(pb.GetValidationMetricsRequest()) for _ in range(64)]
+    await asyncio.sleep(0.1)
+    answer = await validator.RecordExecution(pb.RecordExecutionRequest(execution=FOUR[0]), timeout=10)
+    assert answer.newly_recorded
+    slow.set()
+    assert {(await call).validation_count for call in calls} == {0}

@@ -276,6 +276,8 @@ async def test_a_prediction_is_required_to_validate(validator: ValidatorServiceA
     [
         ("measured.latency_ms", float("nan")),
         ("measured.latency_ms", 0.0),
+        ("measured.latency_ms", 1.1e12),
+        ("predicted.throughput_items_per_second", 1e-10),
         ("measured.throughput_items_per_second", float("inf")),
         ("measured.memory_mb", -1.0),
         ("predicted.memory_mb", float("nan")),
@@ -284,7 +286,7 @@ async def test_a_prediction_is_required_to_validate(validator: ValidatorServiceA
         ("runs[0].run_time_ms", float("nan")),
     ],
 )
-async def test_a_figure_that_is_not_finite_or_negative_is_named_and_nothing_is_written(
+async def test_a_figure_out_of_all_reason_is_named_and_nothing_is_written(
     validator: ValidatorServiceAsyncStub, db_path: Path, field: str, wrong: float
 ) -> None:
     broken = execution()
@@ -307,11 +309,13 @@ async def test_values_beyond_the_annotated_rules_are_named_too(
     late.end_time.seconds = 10**15
     negative = execution()
     negative.runs[1].batch_size = -1
-    tiny = execution(measured=figures(5e-324, 50, 200))  # a quotient by it overflows
+    tiny = execution(measured=figures(100, 50, 5e-324))  # a quotient by it overflows
+    wordy = execution(engine="x" * 65)
     for message, field in (
         (late, "execution.end_time"),
         (negative, "execution.runs[1].batch_size"),
-        (tiny, "execution.measured.latency_ms"),
+        (tiny, "execution.measured.memory_mb"),
+        (wordy, "execution.engine"),
     ):
         error = await refused(validator.ValidatePrediction(validate(message)))
         assert (error.code, [each.field for each in error.violations]) == ("INVALID_ARGUMENT", [field])

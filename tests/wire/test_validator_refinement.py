@@ -155,6 +155,7 @@ async def test_a_repetition_is_acknowledged_and_other_figures_are_a_conflict(
         ({"errors_before": pb.ErrorRates(latency=-0.1)}, "refinement.errors_before.latency"),
         ({"errors_after": pb.ErrorRates(memory=math.nan)}, "refinement.errors_after.memory"),
         ({"errors_after": pb.ErrorRates(throughput=math.inf)}, "refinement.errors_after.throughput"),
+        ({"errors_after": pb.ErrorRates(latency=1.1e12)}, "refinement.errors_after.latency"),
         ({"record_count": -1, "held_out_count": -1}, "refinement.record_count"),
         ({"held_out_count": 21}, "refinement.held_out_count"),
     ],

@@ -10,6 +10,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from corun.v1 import validator_service_pb2 as pb
+
 PredictedFigure: TypeAlias = Literal["latency", "throughput", "memory"]
 
 FIGURES: tuple[PredictedFigure, ...] = ("latency", "throughput", "memory")
@@ -53,6 +55,12 @@ def say_empty(axes: Axes, words: str) -> None:
     """Words instead of a picture."""
     axes.set_axis_off()
     axes.text(0.5, 0.5, words, ha="center", va="center", color=GREY, transform=axes.transAxes)
+
+
+def newest(metrics: pb.GetValidationMetricsResponse) -> str:
+    """ "all 20 validations", "the newest 100 of 2,000 validations"."""
+    shown, count = len(metrics.history), metrics.validation_count
+    return f"all {counted(count)}" if shown == count else f"the newest {shown:,} of {counted(count)}"
 
 
 def counted(count: int, noun: str = "validation") -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from corun.charts.canvas import (
     COLOURS,
@@ -12,8 +13,8 @@ from corun.charts.canvas import (
     THRESHOLD,
     Chart,
     PredictedFigure,
-    counted,
     in_percent,
+    newest,
     say_empty,
     upper_limit,
 )
@@ -24,16 +25,16 @@ from corun.v1 import validator_service_pb2 as pb
 def draw_error_rates(metrics: pb.GetValidationMetricsResponse) -> Chart:
     """A row for each figure: errors of the validations in `history`, their means, and the threshold."""
     chart = Chart(height_inches=8.0)
-    shown = f"the newest {counted(len(metrics.history))} of {metrics.validation_count:,}"
-    chart.suptitle(f"Errors of predictions: abs(predicted - measured) / measured\n{shown}", fontsize=12)
+    chart.suptitle(f"Errors of predictions: abs(predicted - measured) / measured\n{newest(metrics)}", fontsize=12)
     rows = chart.subplots(len(FIGURES), 1, sharex=True, squeeze=False)[:, 0]
     for axes, figure in zip(rows, FIGURES, strict=True):
-        _draw_figure(axes, figure, metrics)
+        draw_errors(axes, figure, metrics)
     rows[-1].set_xlabel("validation, in the order they were recorded")
     return chart
 
 
-def _draw_figure(axes: Axes, figure: PredictedFigure, metrics: pb.GetValidationMetricsResponse) -> None:
+def draw_errors(axes: Axes, figure: PredictedFigure, metrics: pb.GetValidationMetricsResponse) -> None:
+    """Errors of one figure by platform, with their means and the threshold."""
     points = [
         (point.validation_number, getattr(point.errors, figure), platform_name(point.platform))
         for point in metrics.history
@@ -56,6 +57,7 @@ def _draw_figure(axes: Axes, figure: PredictedFigure, metrics: pb.GetValidationM
     _draw_levels(axes, figure, metrics)
     axes.set_ylim(0, limit * 1.03)
     in_percent(axes, label=f"{figure} error")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), frameon=False, fontsize=8)
     if beyond:
         axes.set_title(f"{beyond} beyond the axis, drawn at its edge", loc="right", fontsize=8, color=GREY)

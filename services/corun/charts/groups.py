@@ -21,6 +21,7 @@ from corun.charts.canvas import (
 from corun.v1 import validator_service_pb2 as pb
 
 _BAR = 0.26
+_OVER_LINES = {"facecolor": "white", "linewidth": 0, "pad": 0.8, "alpha": 0.8}
 
 
 def draw_hardware(metrics: pb.GetValidationMetricsResponse) -> Chart:
@@ -47,7 +48,7 @@ def _draw_errors(axes: Axes, groups: Mapping[str, pb.ErrorSummary], *, threshold
     if not groups:
         say_empty(axes, "no validations on record")
         return
-    axes.set_title("mean error", loc="left", fontsize=10)
+    axes.set_title("bars: all validations; lines: recent ones", loc="left", fontsize=10)
     for place, name in enumerate(sorted(groups)):
         for offset, figure in enumerate(FIGURES):
             middle = place + (offset - 1) * _BAR
@@ -80,7 +81,8 @@ def _draw_bar(
 ) -> None:
     known = errors.HasField(figure)
     bars = axes.bar(middle, getattr(errors, figure) if known else 0.0, _BAR, color=COLOURS[figure], label=label)
-    axes.bar_label(bars, [f"{getattr(errors, figure):.0%}" if known else "-"], fontsize=8, padding=2, color=GREY)
+    told = f"{getattr(errors, figure):.0%}" if known else "-"
+    axes.bar_label(bars, [told], fontsize=8, padding=3, color=GREY, bbox=_OVER_LINES, zorder=4)
 
 
 def _draw_best(axes: Axes, impact: pb.OptimizationImpact) -> None:
@@ -91,10 +93,11 @@ def _draw_best(axes: Axes, impact: pb.OptimizationImpact) -> None:
     if impact.HasField("recommendation_accuracy"):
         told += f"\nrecommended one best or tied: {impact.recommendation_accuracy:.0%}"
     axes.set_title(told, loc="left", fontsize=10)
-    names = ("parallel", "sequential", "batched")
+    names = ("batched", "parallel", "sequential")
     bars = axes.bar(names, [impact.best_strategy_counts.get(name, 0) for name in names], 0.6, color=GREY)
     axes.bar_label(bars, fontsize=9, padding=2)
     axes.set_ylabel("times best")
+    axes.margins(y=0.1)
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     axes.spines[["top", "right"]].set_visible(False)
 

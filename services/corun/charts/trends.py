@@ -12,15 +12,15 @@ from corun.charts.canvas import (
     THRESHOLD,
     Chart,
     PredictedFigure,
-    counted,
     in_percent,
+    newest,
     say_empty,
     upper_limit,
 )
 from corun.plumbing.names import platform_name
 from corun.v1 import validator_service_pb2 as pb
 
-_WINDOW = 10
+_WINDOW = 10  # one wild value among so many neighbours does not move their median
 _WORDS = {
     pb.TREND_DIRECTION_INSUFFICIENT_DATA: "too little data",
     pb.TREND_DIRECTION_STABLE: "stable",
@@ -28,13 +28,14 @@ _WORDS = {
     pb.TREND_DIRECTION_WORSENING: "worsening",
 }
 _DRIFT = "#7a3e9d"
+_DRIFT_LINES = {"wasm": "-", "webgpu": (0, (6, 2)), "webnn": (0, (2, 2))}
 _REFINED = "#2f8f4e"
 
 
 def draw_trends(metrics: pb.GetValidationMetricsResponse) -> Chart:
-    """A row for each figure: running means of errors, the slope of the trend, drifts, and accepted refinements."""
+    """A row for each figure: running medians of errors, the slope of the trend, drifts, and accepted refinements."""
     chart = Chart(height_inches=8.0)
-    chart.suptitle(f"Trends of errors over {counted(len(metrics.history))}", fontsize=12)
+    chart.suptitle(f"Trends of errors over {newest(metrics)}", fontsize=12)
     rows = chart.subplots(len(FIGURES), 1, sharex=True, squeeze=False)[:, 0]
     for axes, figure in zip(rows, FIGURES, strict=True):
         _draw_figure(axes, figure, metrics)
@@ -54,8 +55,8 @@ def _draw_figure(axes: Axes, figure: PredictedFigure, metrics: pb.GetValidationM
     numbers, errors = (np.asarray(each, dtype=float) for each in zip(*points, strict=True))
     axes.plot(numbers, errors, ".", color=COLOURS[figure], alpha=0.35, label=f"errors (n = {len(errors)})")
     if len(errors) >= _WINDOW:
-        means = np.convolve(errors, np.full(_WINDOW, 1 / _WINDOW), mode="valid")
-        axes.plot(numbers[_WINDOW - 1 :], means, color=COLOURS[figure], label=f"mean of {_WINDOW}")
+        medians = np.median(np.lib.stride_tricks.sliding_window_view(errors, _WINDOW), axis=1)
+        axes.plot(numbers[_WINDOW - 1 :], medians, color=COLOURS[figure], label=f"median of {_WINDOW}")
     trend = metrics.overall.trends.get(figure)
     told = "trend analysis is off"
     if trend is not None:
@@ -94,14 +95,13 @@ def _draw_moments(axes: Axes, figure: PredictedFigure, metrics: pb.GetValidation
         drift = trend.drift
         if 0 < drift.validations_since <= len(numbers):
             label = f"drift on {platform}: bias\n{drift.bias_before:+.0%} to {drift.bias_after:+.0%}"
-            axes.axvline(numbers[-drift.validations_since] - 0.5, color=_DRIFT, linewidth=1.4, label=label)
+            place = numbers[-drift.validations_since] - 0.5
+            axes.axvline(place, color=_DRIFT, linewidth=1.4, linestyle=_DRIFT_LINES[platform], label=label)
+    recorded = np.array([point.validation_number for point in metrics.history])
+    ended = np.array([point.end_time.ToNanoseconds() for point in metrics.history])
     label = "accepted refinement"
     for refinement in metrics.refinements:
-        after = [
-            point.validation_number
-            for point in metrics.history
-            if point.end_time.ToNanoseconds() > refinement.refine_time.ToNanoseconds()
-        ]
-        if refinement.accepted and after:
-            axes.axvline(min(after) - 0.5, color=_REFINED, linewidth=1.4, linestyle="-.", label=label)
+        after = recorded[ended > refinement.refine_time.ToNanoseconds()]
+        if refinement.accepted and len(after):
+            axes.axvline(after.min() - 0.5, color=_REFINED, linewidth=1.4, linestyle="-.", label=label)
             label = "_nolegend_"

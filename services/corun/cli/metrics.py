@@ -15,12 +15,14 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.table import Table
 
-    from corun.report.data import ReportData
+    from corun.v1 import validator_service_pb2 as pb
     from corun_client.async_client import AsyncClient
     from corun_client.conversion.reports import MetricsReport
+    from corun_client.conversion.validation_reports import TrendReport
     from corun_client.record_calls import StorageReport
 
 _PICTURES = (".png", ".svg", ".pdf")
+_DRAWN_COUNT = 3_000  # of each platform, the newest
 
 
 def metrics(
@@ -37,15 +39,13 @@ def metrics(
         raise typer.BadParameter(f"expected one of {', '.join(_PICTURES)}; received {plot.name!r}", param_hint="--plot")
     options.require_database(db_path)
 
-    async def work() -> tuple[MetricsReport, StorageReport | None, ReportData | None]:
+    async def work() -> tuple[MetricsReport, StorageReport | None, pb.GetValidationMetricsResponse | None]:
         async with session.validator_session(target, db_path=db_path) as client:
-            return await client.metrics(), await _storage(client), await _drawn(client) if plot else None
+            return await client.metrics(), await _storage(client), await _history(client) if plot else None
 
-    report, storage, data = session.finish(work())
-    if plot is not None and data is not None:
-        from corun.report.picture import draw
-
-        draw(data, plot)
+    report, storage, history = session.finish(work())
+    if plot is not None and history is not None:
+        _draw(history, plot)
     if as_json:
         print_json({**report, **({"storage": storage} if storage else {})})
     else:
@@ -64,10 +64,18 @@ async def _storage(client: AsyncClient) -> StorageReport | None:
         return None
 
 
-async def _drawn(client: AsyncClient) -> ReportData:
-    from corun.report.data import collect
+async def _history(client: AsyncClient) -> pb.GetValidationMetricsResponse:
+    from corun_client.validator_calls import metrics_query
 
-    return await collect(client)
+    return await client.read_metrics(metrics_query(history_size=_DRAWN_COUNT, history=True), lambda answer: answer)
+
+
+def _draw(history: pb.GetValidationMetricsResponse, file: Path) -> None:
+    from corun.charts import draw_overview
+    from corun_client.whole_file import whole_file
+
+    with whole_file(file) as written:
+        draw_overview(history).savefig(written, format=file.suffix[1:].lower(), dpi=130)
 
 
 def _losses(storage: StorageReport | None) -> Iterator[RenderableType]:
@@ -85,6 +93,11 @@ def _tables(report: MetricsReport) -> Iterator[RenderableType]:
     yield f"database {report['database_path']}, largest acceptable error {report['error_threshold']:.0%}"
     groups = {"all": {"validation_count": report["validation_count"], **report.get("error_rates", {})}}
     yield _errors({**groups, **report["platform_metrics"], **report["strategy_metrics"]})
+    trends = report.get("error_trends")
+    if trends is not None:
+        known = [figure for figure in _FIGURES if trends[figure]["direction"] != "insufficient_data"]
+        words = ", ".join(f"{figure} {_trend_words(trends[figure])}" for figure in known)
+        yield f"trends: {words or 'too few validations to tell'}"
     impact = report.get("optimization_impact")
     if impact is not None:
         yield f"over {impact['comparison_count']:.0f} comparisons: " + _impact_words(impact)
@@ -110,6 +123,10 @@ _FIGURES = ("latency", "throughput", "memory")
 def _rate(group: Mapping[str, float], which: str, figure: str) -> str:
     rate = group.get(f"{which}_{figure}_error")
     return "-" if rate is None else f"{rate:.1%}"
+
+
+def _trend_words(trend: TrendReport) -> str:
+    return f"{trend['direction']} (strength {trend['strength']:.2f})" if trend["strength"] else trend["direction"]
 
 
 def _impact_words(impact: Mapping[str, float]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Callable, Sequence
 
 from markupsafe import Markup, escape
@@ -10,14 +11,21 @@ from markupsafe import Markup, escape
 from corun.report.data import Row
 
 _WIDTH, _HEIGHT = 360, 260
-_LEFT, _RIGHT, _TOP, _BOTTOM = 46, 10, 10, 34
+_LEFT, _RIGHT, _TOP, _BOTTOM = 46, 18, 22, 34
 _WINDOW = 10
 
 Scale = Callable[[float], float]
 
 
-def error_chart(points: Sequence[Row], figure: str, threshold: float) -> Markup:
-    """Errors in order of recording, their mean over the last ten, and the largest acceptable one."""
+def error_chart(points: Sequence[Row], figure: str, threshold: float, refined_after: Sequence[int] = ()) -> Markup:
+    """Errors in order of recording, their median over the last ten, the largest acceptable one, and refinements.
+
+    Args:
+        points: Validations, oldest first.
+        figure: Whose errors.
+        threshold: Largest acceptable error.
+        refined_after: Numbers of the validations after which the predictor was refined.
+    """
     known = [row for row in points if row[f"{figure}_error"] is not None]
     if not known:
         return _nothing()
@@ -25,17 +33,28 @@ def error_chart(points: Sequence[Row], figure: str, threshold: float) -> Markup:
     errors = [row[f"{figure}_error"] for row in known]
     # A few wild ones must not flatten the rest: what is above is drawn at the edge.
     top = max(threshold * 1.5, 1.2 * sorted(errors)[int(0.98 * (len(errors) - 1))], 1e-6)
-    across = _linear(numbers[0], max(numbers[-1], numbers[0] + 1), _LEFT, _WIDTH - _RIGHT)
+    first, last = numbers[0], max(numbers[-1], numbers[0] + 1)
+    across = _linear(first, last, _LEFT, _WIDTH - _RIGHT)
     up = _linear(0, top, _HEIGHT - _BOTTOM, _TOP)
-    parts = [_axes([(up(value), f"{value:.0%}") for value in _ticks(0, top)], [], "validation, oldest to newest", "")]
+    rows = [(up(value), _percent(value)) for value in _ticks(0, top)]
+    columns = [(across(value), f"{value:,}") for value in (first, last)]
+    beyond = sum(error > top for error in errors)
+    caption = f"n = {len(errors):,}" + (f", {beyond} beyond drawn at the edge" if beyond else "")
+    parts = [_axes(rows, columns, "validation, oldest to newest", caption)]
+    parts += [
+        _line([(across(place + 0.5), _TOP), (across(place + 0.5), _HEIGHT - _BOTTOM)], "refined")
+        for place in refined_after
+        if first <= place < last
+    ]
     parts.append(_line([(_LEFT, up(threshold)), (_WIDTH - _RIGHT, up(threshold))], "threshold"))
     for row, error in zip(known, errors, strict=True):
         title = (
             f"{figure} error {error:.1%}, validation {row['validation_number']}, {row['platform']} {row['strategy']}"
         )
         parts.append(_mark(across(row["validation_number"]), up(min(error, top)), row["strategy"], title))
-    means = [sum(errors[max(0, end - _WINDOW) : end]) / min(end, _WINDOW) for end in range(1, len(errors) + 1)]
-    parts.append(_line([(across(n), up(min(mean, top))) for n, mean in zip(numbers, means, strict=True)], "mean"))
+    medians = [statistics.median(errors[end - _WINDOW : end]) for end in range(_WINDOW, len(errors) + 1)]
+    middles = zip(numbers[_WINDOW - 1 :], medians, strict=False)
+    parts.append(_line([(across(number), up(min(median, top))) for number, median in middles], "median"))
     return _svg(parts, f"{figure} error over time")
 
 
@@ -54,12 +73,12 @@ def scatter_chart(points: Sequence[Row], figure: str, unit: str, threshold: floa
             [(up(value), _short(value)) for value in ticks],
             [(across(value), _short(value)) for value in ticks],
             f"measured ({unit})",
-            "predicted",
+            f"n = {len(known):,}",
+            beside=f"predicted ({unit})",
         )
     ]
-    band = [(low, low * (1 + threshold)), (high, high * (1 + threshold))]
-    band += [(high, high * max(1 - threshold, 0.01)), (low, low * max(1 - threshold, 0.01))]
-    shape = " ".join(f"{across(x):.1f},{up(min(max(y, low), high)):.1f}" for x, y in band)
+    band = _band(low, high, threshold)
+    shape = " ".join(f"{across(x):.1f},{up(y):.1f}" for x, y in band)
     parts.append(Markup('<polygon class="band" points="{}"/>').format(shape))
     parts.append(_line([(across(low), up(low)), (across(high), up(high))], "diagonal"))
     for row in known:
@@ -69,7 +88,17 @@ def scatter_chart(points: Sequence[Row], figure: str, unit: str, threshold: floa
     return _svg(parts, f"predicted against measured {figure}")
 
 
-def _axes(rows: list[tuple[float, str]], columns: list[tuple[float, str]], below: str, beside: str) -> Markup:
+def _band(low: float, high: float, threshold: float) -> list[tuple[float, float]]:
+    """Corners of what is off by the threshold at most, inside the square from `low` to `high`."""
+    over, under = 1 + threshold, 1 - threshold
+    right = (high, max(high * under, low))
+    bottom = (min(low / under, high) if under > 0 else high, low)
+    return [(low, low), (low, min(low * over, high)), (max(high / over, low), high), (high, high), right, bottom]
+
+
+def _axes(
+    rows: list[tuple[float, str]], columns: list[tuple[float, str]], below: str, caption: str, *, beside: str = ""
+) -> Markup:
     parts = []
     for y, words in rows:
         line = '<line class="grid" x1="{}" x2="{}" y1="{:.1f}" y2="{:.1f}"/>'
@@ -80,8 +109,8 @@ def _axes(rows: list[tuple[float, str]], columns: list[tuple[float, str]], below
         parts.append(Markup(text).format(x, _HEIGHT - _BOTTOM + 14, words))
     label = '<text class="label" x="{}" y="{}" text-anchor="middle">{}</text>'
     parts.append(Markup(label).format((_LEFT + _WIDTH - _RIGHT) / 2, _HEIGHT - 4, below))
-    if beside:
-        parts.append(Markup('<text class="label" x="{}" y="{}">{}</text>').format(_LEFT + 6, _TOP + 12, beside))
+    parts.append(Markup('<text x="{}" y="{}" text-anchor="end">{}</text>').format(_WIDTH - _RIGHT, _TOP - 9, caption))
+    parts.append(Markup('<text class="label" x="{}" y="{}">{}</text>').format(4, _TOP - 9, beside))
     return Markup("").join(parts)
 
 
@@ -131,8 +160,16 @@ def _log_ticks(low: float, high: float) -> list[float]:
     found = [each for power in exponents for each in (10.0**power, 2 * 10.0**power, 5 * 10.0**power)]
     shown = [each for each in found if low <= each <= high]
     decades = [each for each in shown if math.log10(each) == round(math.log10(each))]
-    return shown if len(shown) <= 7 else decades
+    return shown if len(shown) <= 7 else decades[:: math.ceil(len(decades) / 6)]
+
+
+def _percent(value: float) -> str:
+    return f"{value:.0%}" if value < 100 else f"{100 * value:.1e}%"
 
 
 def _short(value: float) -> str:
+    if value >= 1e6:
+        return f"{value / 1e6:,.3g}M"
+    if value >= 1e4:
+        return f"{value / 1e3:.3g}k"
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"

@@ -50,7 +50,8 @@ class ReportData:
     Attributes:
         points: Validations, oldest first.
         groups: Mean errors by platform and strategy; the one of all is "all", "all".
-        trends: Of the errors of each figure, as the validator tells them; those that it does not tell are absent.
+        trends: Of the errors of each figure, as the validator tells them, by platform and over "all"; those that it
+            does not tell are absent.
         storage: Size and wholeness of the record.
     """
 
@@ -63,21 +64,22 @@ class ReportData:
     impact: Row
     refinements: list[Row]
     storage: Any
-    trends: dict[str, TrendReport] = field(default_factory=dict)
+    trends: dict[str, dict[str, TrendReport]] = field(default_factory=dict)
 
     @property
     def validation_count(self) -> int:
         """All validations, drawn or not."""
         return int(self.overall["count"])
 
+    @property
+    def refined_after(self) -> list[int]:
+        """Numbers of the validations after which a refinement was accepted."""
+        return [row["after_validation_number"] for row in self.refinements if row["accepted"]]
+
     def direction(self, figure: str) -> str:
         """Improving, worsening, stable, or unknown where there are too few validations or nobody looks for trends."""
-        trend = self.trends.get(figure)
+        trend = self.trends.get("all", {}).get(figure)
         return "unknown" if trend is None or trend["direction"] == "insufficient_data" else trend["direction"]
-
-    def strength(self, figure: str) -> float:
-        """Of the trend, 0 to 1."""
-        return self.trends[figure]["strength"] if figure in self.trends else 0.0
 
     @property
     def overall(self) -> Row:
@@ -102,7 +104,7 @@ async def collect(client: AsyncClient) -> ReportData:
         impact=(await _rows(client, _IMPACT))[0],
         refinements=refinements,
         storage=storage,
-        trends=metrics.get("error_trends", {}),
+        trends={"all": metrics.get("error_trends", {}), **metrics.get("platform_trends", {})},
     )
 
 

@@ -17,20 +17,26 @@ def render(data: ReportData) -> str:
     environment = Environment(
         loader=PackageLoader("corun.report", "."), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
-    environment.filters.update(percent=_percent, moment=_moment, number=_number)
+    environment.filters.update(percent=_percent, signed=_signed, moment=_moment, number=_number)
     return environment.get_template("page.html.j2").render(
         data=data,
         figures=FIGURES,
         units=_UNITS,
         drawn_count=len(data.points),
         max_points=MAX_POINTS,
-        errors={each: error_chart(data.points, each, data.error_threshold) for each in FIGURES},
+        errors={each: error_chart(data.points, each, data.error_threshold, data.refined_after) for each in FIGURES},
         scatters={each: scatter_chart(data.points, each, _UNITS[each], data.error_threshold) for each in FIGURES},
     )
 
 
 def _percent(value: float | None) -> str:
-    return "-" if value is None else f"{value:.1%}"
+    if value is None:
+        return "-"
+    return f"{value:.1%}" if value < 100 else f"{100 * value:.1e}%"
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.1%}"
 
 
 def _number(value: float | None) -> str:

@@ -21,6 +21,8 @@ import pyarrow as pa
 _ROWS_A_BATCH = 10_000
 # DuckDB's own limit is this share: the values of strings and what goes through Arrow are not held to it.
 _ENGINE_SHARE = 0.5
+# A query words its own errors: error(repeat('x', 100000000)).
+_LONGEST_MESSAGE = 2_000
 
 
 class Refused(Exception):
@@ -63,7 +65,7 @@ def answer(given: dict[str, Any], sink: BinaryIO) -> dict[str, Any]:
     start = time.perf_counter()
     with _opened(given) as connection:
         _limit_self(given["memory_bytes"], given["seconds"])
-        statement = _one_select(given["sql"])
+        statement = _one_select(given)
         try:
             reader = connection.execute(statement).to_arrow_reader(_ROWS_A_BATCH)
             counted = _Counted(sink, given["result_bytes"])
@@ -111,11 +113,11 @@ def _opened(given: dict[str, Any]) -> duckdb.DuckDBPyConnection:
     return connection
 
 
-def _one_select(sql: str) -> duckdb.Statement:
+def _one_select(given: dict[str, Any]) -> duckdb.Statement:
     try:
-        statements = duckdb.extract_statements(sql)
+        statements = duckdb.extract_statements(given["sql"])
     except duckdb.Error as error:
-        raise Refused("invalid", _first_line(error)) from None
+        raise _refusal(error, given) from None
     if len(statements) != 1:
         raise Refused("invalid", f"expected exactly one SELECT statement; received {len(statements)} statements")
     kind = statements[0].type
@@ -143,7 +145,8 @@ def _out_of_memory(given: dict[str, Any]) -> Refused:
 
 
 def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
+    line = (str(error).splitlines() or [type(error).__name__])[0]
+    return line if len(line) <= _LONGEST_MESSAGE else f"{line[:_LONGEST_MESSAGE]}…"
 
 
 def _limit_self(memory_bytes: int, seconds: float) -> None:

@@ -17,6 +17,7 @@ from corun.errors import CorunError, DatabaseFailed, InvalidField, QueryLimit
 from corun.validator.snapshots import Snapshots
 
 _CHUNK_BYTES = 1_000_000
+_SAID_BYTES = 20_000
 # What the process may need beside its query: Python, DuckDB and Arrow are loaded first, on a busy machine slowly.
 _START_SECONDS = 30.0
 _TURN_SECONDS = 10.0
@@ -146,4 +147,7 @@ async def _tell(process: Process, given: dict[str, Any]) -> None:
 
 async def _said(process: Process) -> bytes:
     assert process.stderr is not None
-    return (await process.stderr.read())[-10_000:]
+    said = b""
+    while chunk := await process.stderr.read(_CHUNK_BYTES):
+        said = (said + chunk)[-_SAID_BYTES:]
+    return said

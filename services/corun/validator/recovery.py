@@ -90,6 +90,9 @@ def _copied_log(path: Path) -> Path | None:
         shutil.copyfile(log, copy)
     except FileNotFoundError:
         return None
+    except OSError:
+        copy.unlink(missing_ok=True)
+        raise
     return copy
 
 
@@ -130,5 +133,5 @@ def _noted(path: Path, connection: duckdb.DuckDBPyConnection, loss: Loss, kept: 
         count_commit(connection)
     # On disk at once, so that damage to the next log cannot take the note with it.
     connection.execute("CHECKPOINT")
-    _log.error("acknowledged rows are missing", database=str(path), problem=loss.description, kept=incident.kept_file)
+    _log.error("the record was found damaged", database=str(path), problem=loss.description, kept=incident.kept_file)
     return incident

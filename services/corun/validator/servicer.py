@@ -138,7 +138,7 @@ class ValidatorServicer(validator_service_pb2_grpc.ValidatorServiceServicer):
         query = pb.GetValidationMetricsRequest(platform=request.platform, strategy=request.strategy, with_history=True)
         if request.HasField("history_size"):
             query.history_size = request.history_size
-        return await asyncio.to_thread(drawn, request.chart, request.format, await self._metrics(query))
+        return await drawn(request.chart, request.format, await self._metrics(query))
 
     async def _metrics(self, request: pb.GetValidationMetricsRequest) -> pb.GetValidationMetricsResponse:
         given, settings = request.HasField, self._settings

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncGenerator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -33,6 +34,8 @@ from corun.validator.writer import Writer
 Result = TypeVar("Result")
 
 DEFAULT_CAPACITY = 20_000
+# Apart from the threads in which requests are read, so that slow answers hold up no record.
+_READERS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +93,7 @@ class Store:
         self._opened = opened
         self._root = opened.connection  # only ever gives out cursors: a connection shared by threads raises
         self._cursors = threading.Lock()
+        self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="validator-reader")
         self._writer = Writer(opened, path, capacity=capacity)
 
     @classmethod
@@ -193,8 +197,8 @@ class Store:
         return pruned
 
     async def read(self, work: Callable[[duckdb.DuckDBPyConnection], Result]) -> Result:
-        """Runs `work` in a thread, with a cursor of its own in a transaction of its own."""
-        return await asyncio.to_thread(self._read, work)
+        """Runs `work` in one of a few threads, with a cursor of its own in a transaction of its own."""
+        return await asyncio.get_running_loop().run_in_executor(self._readers, self._read, work)
 
     async def copy_to(self, path: Path) -> None:
         """Writes the record, as it is at one moment, to a new database file; writing goes on meanwhile."""
@@ -240,6 +244,7 @@ class Store:
         return sum(file.stat().st_size for file in files if file.exists())
 
     def _close_connections(self) -> None:
+        self._readers.shutdown()
         with self._cursors:
             self._root.close()
         self._opened.mark.close()

@@ -43,9 +43,10 @@ def test_an_error_does_not_depend_on_the_unit(predicted: float, measured: float,
     assert error_rate(predicted * unit, measured * unit) == error_rate(predicted, measured)
 
 
-def test_an_error_that_would_not_be_finite_names_the_measured_figure() -> None:
-    with pytest.raises(InvalidField, match=r"execution\.measured\.throughput_items_per_second: 5e-324 is too small"):
-        error_rates(Performance(1, 1, 1), Performance(1, 5e-324, 1))
+@pytest.mark.parametrize("measured", [5e-324, 9e-13])
+def test_an_error_beyond_all_reason_names_the_measured_figure(measured: float) -> None:
+    with pytest.raises(InvalidField, match=rf"execution\.measured\.memory_mb: {measured} is too small"):
+        error_rates(Performance(1, 1, 1), Performance(1, 1, measured))
 
 
 def test_within_a_threshold_means_no_error_is_over_it() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import isfinite
+from numbers import Real
 from uuid import uuid4
 
 from corun.v1 import validator_service_pb2 as validator_pb2
@@ -177,6 +178,7 @@ def _errors(errors: object, *, parameter: str) -> validator_pb2.ErrorRates:
 
 
 def _number(value: object, *, parameter: str) -> float:
-    if isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value) and value >= 0:
+    # Real: numbers of numpy too.
+    if isinstance(value, Real) and not isinstance(value, bool) and isfinite(value) and float(value) >= 0:
         return float(value)
     raise InvalidArgument.of(parameter, f"expected a finite number that is not negative; received {value!r}")

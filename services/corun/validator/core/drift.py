@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from river.drift import ADWIN
 
 from corun.validator.core.level import best_split
 
@@ -80,6 +79,8 @@ def _changes(values: NDArray[np.float64]) -> list[tuple[int, int]]:
 
 def _noticed(values: NDArray[np.float64], start: int) -> int | None:
     """The first value at which ADWIN, told those from `start` on, sees a change."""
+    from river.drift import ADWIN  # noqa: PLC0415  # takes a second, and not every validator is asked
+
     detector = ADWIN(delta=_CONFIDENCE, clock=1)
     for index, value in enumerate(values[start:].tolist(), start):
         detector.update(value)

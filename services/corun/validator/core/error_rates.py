@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 from corun.errors import InvalidField
 from corun.validator.core.records import Performance
+
+LARGEST_RATE = 1e12
+"""Errors of which thousands can be summed and squared; larger ones come of units mixed up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,7 @@ def error_rates(predicted: Performance, measured: Performance) -> ErrorRates:
     """The errors of one validation.
 
     Raises:
-        InvalidField: when a measured figure is so small that its error is not finite.
+        InvalidField: when a measured figure is so small that its error is beyond all reason.
     """
     return ErrorRates(
         latency=_finite_rate("latency_ms", predicted.latency_ms, measured.latency_ms),
@@ -73,7 +75,7 @@ def _signed(predicted: float, measured: float) -> float | None:
 
 def _finite_rate(figure: str, predicted: float, measured: float) -> float | None:
     rate = error_rate(predicted, measured)
-    if rate is not None and not math.isfinite(rate):
+    if rate is not None and rate > LARGEST_RATE:
         raise InvalidField(
             f"execution.measured.{figure}",
             f"{measured!r} is too small for an error against the predicted {predicted!r}; check the units",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from math import isfinite
 
 from corun.validator.core.error_rates import ErrorRates, SignedErrors
 
@@ -46,7 +47,7 @@ class Refinement:
 
 
 def improvement(refinement: Refinement) -> SignedErrors:
-    """(before - after) / before of each figure that has both and was not 0 before."""
+    """(before - after) / before of each figure that has both, where that is finite."""
     before, after = refinement.errors_before, refinement.errors_after
     return SignedErrors(
         latency=_gain(before.latency, after.latency),
@@ -56,4 +57,7 @@ def improvement(refinement: Refinement) -> SignedErrors:
 
 
 def _gain(before: float | None, after: float | None) -> float | None:
-    return None if not before or after is None else (before - after) / before
+    if not before or after is None:
+        return None
+    gain = (before - after) / before
+    return gain if isfinite(gain) else None

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 LEAST_COUNT = 5
 """Validations of a platform below which nothing is said of it."""
@@ -26,6 +25,8 @@ def is_consistent_bias(signed_errors: Sequence[float] | NDArray[np.float64]) -> 
     given = [error for error in np.asarray(signed_errors).tolist() if error != 0]
     if len(given) < LEAST_COUNT:
         return False
+    from scipy import stats  # noqa: PLC0415  # takes half a second, and not every validator is asked
+
     above = sum(error > 0 for error in given)
     p_value = float(stats.binomtest(above, len(given)).pvalue)
     share = abs(sum(given)) / sum(map(abs, given))
@@ -44,4 +45,6 @@ def differ(signed_errors: Mapping[str, Sequence[float] | NDArray[np.float64]], *
     medians = [float(np.median(group)) for group in groups]
     if max(medians) - min(medians) < least_spread:
         return False
+    from scipy import stats  # noqa: PLC0415  # see is_consistent_bias
+
     return float(stats.kruskal(*groups).pvalue) < _DIFFERENCE_SIGNIFICANCE
