@@ -33,6 +33,8 @@ from corun_client.async_client import AsyncClient, connect_async
 from tests.bench.loop_curve import Curve, draw
 
 MODELS = ("paraphrase-minilm-l3-v2", "silero-vad", "pp-ocr-cls", "efficientnet-lite0")
+# Quick ones, for comparisons: each runs its workload nine times.
+SMALL_MODELS = ("silero-vad", "pp-ocr-cls")
 PLOT = Path("bench_loop.png")
 SHORT, LONG = 12, 60
 COMPARISONS = 12
@@ -64,11 +66,11 @@ class Loop:
         return statistics.fmean(self.errors[number * size : (number + 1) * size])
 
 
-def workload(draw_from: random.Random) -> list[dict[str, object]]:
-    """Two to five models, one to four items each."""
+def workload(draw_from: random.Random, names: Sequence[str] = MODELS, most: int = 5) -> list[dict[str, object]]:
+    """Two to so many models, one to four items each."""
     return [
-        {"model_name": draw_from.choice(MODELS), "batch_size": draw_from.randint(1, 4)}
-        for _ in range(draw_from.randint(2, 5))
+        {"model_name": draw_from.choice(names), "batch_size": draw_from.randint(1, 4)}
+        for _ in range(draw_from.randint(2, most))
     ]
 
 
@@ -121,9 +123,9 @@ def _refinement(version: str) -> str:
 
 
 async def compared(client: AsyncClient, draw_from: random.Random, count: int) -> None:
-    """So many comparisons of random workloads, three rounds each: what adaptation learns from."""
+    """So many comparisons of random workloads, two rounds each: what adaptation learns from."""
     for _ in range(count):
-        await client.compare(models=workload(draw_from), platform="wasm", rounds=3)
+        await client.compare(models=workload(draw_from, SMALL_MODELS, most=8), platform="wasm", rounds=2)
 
 
 async def on_record(address: str) -> list[Contest]:
