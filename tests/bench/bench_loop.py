@@ -1,5 +1,5 @@
 """The closed loop: from an empty predictor, random automatic executions on wasm, each validated, with refinement and
-adaptation on. Errors of latency fall towards the noise of the machine, and come back there after a competing load.
+adaptation on. How far errors of latency fall towards the noise of the machine, and what a competing load does to them.
 
 `make bench` runs a short form; `make loop` the long one: 60 executions, 60 with a load in the middle third, and what
 adapted bounds of the choice are worth after comparisons of 12 random workloads.
