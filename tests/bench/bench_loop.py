@@ -1,5 +1,5 @@
 """The closed loop: from an empty predictor, random automatic executions on wasm, each validated, with refinement and
-adaptation on. Errors of latency fall towards the noise of the machine, and come back there after a competing load.
+adaptation on. How far errors of latency fall towards the noise of the machine, and what a competing load does to them.
 
 `make bench` runs a short form; `make loop` the long one: 60 executions, 60 with a load in the middle third, and what
 adapted bounds of the choice are worth after comparisons of 12 random workloads.
@@ -39,7 +39,7 @@ PLOT = Path("bench_loop.png")
 SHORT, LONG = 12, 60
 COMPARISONS = 12
 DEFAULTS = Configuration(batching_size=2)
-NOISE_WORKLOADS, NOISE_RUNS = 3, 8
+NOISE_WORKLOADS, NOISE_RUNS = 3, 6
 # What a sum of noise may add to the error of a predictor that knows everything.
 ABOVE_NOISE = 1.3
 
@@ -103,6 +103,9 @@ async def looped(client: AsyncClient, draw_from: random.Random, count: int, *, w
         async with competing(wanted=loaded):
             for _ in range(size):
                 await executed(client, workload(draw_from), loop)
+        beside = " beside a competing load" if loaded else ""
+        recent = statistics.fmean(loop.errors[-size:])
+        Console(width=120).print(f"  {len(loop.errors)} executions, the last {size}{beside}: mean error {recent:.1%}")
     return loop
 
 
