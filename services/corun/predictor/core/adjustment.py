@@ -7,6 +7,8 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from corun.predictor.core.correction import IDENTITY, SHARED, LinearCorrection
 from corun.predictor.core.drift import latest_shift
 from corun.predictor.core.interval import NINE_IN_TEN
@@ -20,6 +22,8 @@ _TRIED = 12
 _TELLING = 3
 # Standard errors by which a correction has to be better than a simpler one to be used: one time in ten by chance.
 _BEYOND_CHANCE = 1.28
+# Judged executions after which one counts half: after a change of the machine the older ones speak for what was right.
+_JUDGED_HALF_LIFE = 4.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +68,12 @@ def fit_adjustment(residuals: Sequence[Residual]) -> LinearCorrection:
 
 def _better(errors: Sequence[float], than: Sequence[float]) -> bool:
     """By pairs of errors, as in the choice of the simplest of models that are alike (Breiman et al. 1984)."""
-    gains = [other - own for own, other in zip(errors, than, strict=True)]
-    return statistics.fmean(gains) > _BEYOND_CHANCE * statistics.stdev(gains) / math.sqrt(len(gains))
+    gains = np.subtract(than, errors)
+    weights = np.power(0.5, np.arange(len(gains))[::-1] / _JUDGED_HALF_LIFE)
+    weights /= weights.sum()
+    mean = float(weights @ gains)
+    count = 1 / float(weights @ weights)  # of equally weighted ones that would tell as much (Kish 1965)
+    return mean > _BEYOND_CHANCE * math.sqrt(float(weights @ (gains - mean) ** 2) / (count - 1))
 
 
 def _fitted(design: Design | None, targets: Sequence[float]) -> LinearCorrection:
