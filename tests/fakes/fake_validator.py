@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,12 +25,14 @@ class FakeValidator(UnaskedRecord):
     latency, 0.1 of throughput and 0.5 of memory.
 
     Attributes:
+        held: Where there is one, executions are taken once it is set.
         unrefined: Platforms that it recommends to refine, with a method, until a refinement of them is recorded.
         recommendation_error: Raised where it is asked for a recommendation; `dataset_error` for records,
             `refinement_error` where a refinement is recorded.
         recommendation_requests: What it was asked.
     """
 
+    held: asyncio.Event | None = None
     error: Exception | None = None
     validation_error: Exception | None = None
     executions: list[validator_pb2.ExecutionRecord] = field(default_factory=list)
@@ -47,6 +50,8 @@ class FakeValidator(UnaskedRecord):
         self, request: validator_pb2.RecordExecutionRequest, _context: Context
     ) -> validator_pb2.RecordExecutionResponse:
         """Keeps the execution."""
+        if self.held is not None:
+            await self.held.wait()
         self._fail_if_told()
         new = self._record(request.execution)
         return validator_pb2.RecordExecutionResponse(newly_recorded=new, execution_count=len(self.executions))

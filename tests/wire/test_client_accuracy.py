@@ -15,6 +15,7 @@ from corun.v1 import predictor_service_pb2 as predictor_pb2
 from tests.fakes.client_services import ScriptedOrchestrator, serving
 from tests.fakes.fake_resource_pool import figures
 from tests.fakes.one_address import one_address
+from tests.until import until
 from tests.wire.test_client_command import corun, start
 
 BENCH = ("bench", "accuracy", "--models", "fake-text,fake-vision,fake-audio", "--train", "3", "--test", "2")
@@ -60,7 +61,7 @@ async def test_training_teaches_and_testing_does_not() -> None:
         training, held_out = services.pool.plan_requests[:3], services.pool.plan_requests[3:]
         # 2 workloads, 3 strategies, 2 rounds.
         assert len(held_out) == 12
-        assert len(services.validator.executions) == len(training)
+        await until(lambda: len(services.validator.executions) == len(training))
         assert [each.model_name for each in services.pool.profile_requests] == [
             "fake-audio",
             "fake-text",

@@ -36,7 +36,7 @@ async def executed(
             pass
         await until(lambda: stack.predictor.observe_requests)
         (taught,) = stack.predictor.observe_requests
-        return stack.validator.executions[0], taught
+    return stack.validator.executions[0], taught
 
 
 async def read_back(record: validator_pb2.ExecutionRecord, folder: Path) -> validator_pb2.ExecutionRecord:

@@ -49,7 +49,7 @@ async def test_clients_that_want_different_amounts_get_equal_shares_and_none_is_
 
         await asyncio.gather(*(work(name) for name, count in lanes.items() for _ in range(count)))
         assert (stack.pool.lease_count, stack.pool.most_leases) == (0, 2)
-        recorded = {each.execution_id for each in stack.validator.executions}
+    recorded = {each.execution_id for each in stack.validator.executions}
     done = {each.execution_id for some in results.values() for each in some}
     waits = [each.queue_time_ms for some in results.values() for each in some]
     p99 = statistics.quantiles(waits, n=100, method="inclusive")[98]

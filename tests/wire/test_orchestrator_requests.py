@@ -56,7 +56,7 @@ async def test_two_clients_that_come_at_once_share_one_execution() -> None:
         stack.pool.list_seconds, stack.pool.plan_seconds = 0.1, 0.1
         streams = await asyncio.gather(*(run(stack, request("one", client_id=f"c{n}")) for n in range(5)))
         assert len(stack.pool.plan_requests) == 1
-        assert len(stack.validator.executions) == 1
+    assert len(stack.validator.executions) == 1
     assert all(events == streams[0] for events in streams)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from corun.errors import DatabaseFailed
@@ -37,8 +39,8 @@ async def was_validated(
 async def test_the_tenth_execution_is_validated_and_every_one_is_recorded() -> None:
     async with orchestrator_stack() as stack:
         validated = [await was_validated(stack) for _ in range(11)]
-        assert len(stack.validator.executions) == 11
-        assert len(stack.validator.validations) == 1
+    assert len(stack.validator.executions) == 11
+    assert len(stack.validator.validations) == 1
     assert validated == [False] * 9 + [True, False]
 
 
@@ -58,7 +60,7 @@ async def test_a_disabled_policy_never_validates() -> None:
     async with orchestrator_stack(validation_interval=1) as stack:
         policy = orchestrator_pb2.ValidationPolicy(interval=1, disabled=True)
         assert not await was_validated(stack, policy=policy)
-        assert len(stack.validator.executions) == 1
+    assert len(stack.validator.executions) == 1
 
 
 async def test_the_result_holds_the_errors_of_its_validation() -> None:
@@ -91,6 +93,19 @@ async def test_an_execution_completes_without_a_validator_and_says_that_it_is_no
     assert (result.recorded, result.record_queued, list(result.degraded)) == (False, True, ["validator"])
     assert len(result.warnings) == 1
     assert result.warnings[0].startswith(f"{NOT_YET}the validator at 127.0.0.1:")
+
+
+async def test_an_execution_that_is_not_validated_ends_before_the_validator_has_it() -> None:
+    async with orchestrator_stack() as stack:
+        await run(stack)
+        await until(lambda: stack.validator.executions)
+        stack.validator.held = asyncio.Event()
+        result = (await run(stack))[-1].completed
+        assert len(stack.validator.executions) == 1
+        stack.validator.held.set()
+    assert (result.recorded, result.record_queued, list(result.degraded)) == (False, True, [])
+    # Whoever closes the orchestrator leaves nothing undelivered.
+    assert stack.validator.executions[-1].execution_id == result.execution_id
 
 
 async def test_a_validator_that_cannot_write_is_a_warning_with_its_own_words() -> None:

@@ -39,7 +39,7 @@ def record_words(*, recorded: bool, queued: bool) -> str:
     """Whether something is on the validator's record."""
     if recorded:
         return "on record"
-    return "not on record yet, kept for the validator" if queued else "NOT on record"
+    return "kept for the record" if queued else "NOT on record"
 
 
 def models_table(models: Sequence[ModelRun]) -> Table:

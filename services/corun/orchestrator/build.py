@@ -107,6 +107,7 @@ async def build(settings: Settings) -> AsyncIterator[Service]:
         async def drain() -> None:
             await executions.close()
             await lessons.settle(within_seconds=settings.peer_timeout_seconds)
+            await delivery.settle(within_seconds=settings.peer_timeout_seconds)
 
         yield Service(NAME, servicer, add_OrchestratorServiceServicer_to_server, health.parts, drain=drain)
 

@@ -57,6 +57,7 @@ class Delivery:
     """
 
     def __init__(self, peers: Peers, outbox: Outbox) -> None:
+        self._peers = peers
         self._outbox = outbox
         self._calls: Mapping[str, tuple[type[Message], _Call]] = {
             each.__name__: (each, call)
@@ -105,6 +106,16 @@ class Delivery:
                 _refuse(parcel, self._silence)
         self._arrived.set()
         return answers
+
+    @property
+    def is_prompt(self) -> bool:
+        """Whether the validator is there and takes what comes, as far as is known at the moment."""
+        return self._silence is None and self._peers.validator_is_connected
+
+    async def settle(self, *, within_seconds: float) -> None:
+        """Waits until the validator has taken what it takes now, but not longer than that."""
+        if self._parcels:
+            await asyncio.wait([parcel.answer for parcel in self._parcels], timeout=within_seconds)
 
     def on_validated(self, call: Callable[[validator_pb2.ExecutionRecord], None]) -> None:
         """Calls `call` with every execution that the validator has held against its prediction."""

@@ -193,7 +193,10 @@ class Execution:
         answers = await self._recording.settle(
             Event(completed=result), [self._told(record, validated=is_due)], what="not recorded", counted_on=platform
         )
-        result.record_queued = False
+        # It is on disk here: nobody has to wait until the validator has taken what it is not asked anything about.
+        result.record_queued = bool(answers) and not is_due and self._context.delivery.is_prompt
+        if result.record_queued:
+            return
         for coming in answers:
             answer = await self._recording.answer(coming, otherwise="not recorded")
             result.recorded = answer is not None
