@@ -43,7 +43,7 @@ class Forecast:
     ) -> None:
         self._peers = peers
         self._preparation = preparation
-        self._request = predictor_pb2.RecommendStrategyRequest(
+        self.request = predictor_pb2.RecommendStrategyRequest(
             prediction=predictor_pb2.PredictRequest(
                 workload=preparation.workload,
                 environment=preparation.environment,
@@ -78,7 +78,7 @@ class Forecast:
 
     async def ask(self) -> None:
         """Asks the predictor by what it knows now; nothing is profiled."""
-        self.recommendation = await self._peers.recommend(self._request)
+        self.recommendation = await self._peers.recommend(self.request)
 
     async def _suggestions(self) -> list[tuple[str, Setting]]:
         """What is to be profiled, each model where it will run."""
@@ -88,7 +88,7 @@ class Forecast:
         for engine in engines.values():
             if engine not in suggested:
                 request = predictor_pb2.RecommendStrategyRequest()
-                request.CopyFrom(self._request)
+                request.CopyFrom(self.request)
                 request.prediction.environment.engine = engine
                 suggested[engine] = suggestions_of((await self._peers.recommend(request)).prediction)
         return [
