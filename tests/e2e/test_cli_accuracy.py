@@ -27,7 +27,8 @@ def test_predictions_are_held_against_real_measurements(environment: dict[str, s
     size = ("--train", "3", "--test", "2", "--repeats", "2")
     arguments = ("bench", "accuracy", "--models", "tiny-text,tiny-vision,tiny-more", *size, "--json")
     ended = corun(*arguments, environment=environment, folder=folder)
-    assert (ended.code, ended.err) == (0, "")
+    # Tiny models on a busy machine may measure what the predictor does not believe, and its log says so.
+    assert (ended.code, [line for line in ended.err.splitlines() if "not learnt" not in line]) == (0, [])
     document = ended.document
     assert (document["platform"], document["fresh_state"], len(document["points"])) == ("wasm", True, 6)
     for figure in ("latency", "throughput", "memory"):

@@ -176,9 +176,13 @@ async def test_every_execution_of_an_orchestrator_whose_validator_is_killed_is_o
 
 
 async def until_recorded(validator: ValidatorServiceAsyncStub, count: int) -> None:
+    request = pb.GetStorageStatusRequest()
     async with asyncio.timeout(60):
-        while (await validator.GetStorageStatus(pb.GetStorageStatusRequest())).row_counts["executions"] < count:  # noqa: ASYNC110  # nothing tells
+        # A new channel to an address that was dead a moment ago may still wait to try it again.
+        status = await validator.GetStorageStatus(request, wait_for_ready=True)
+        while status.row_counts["executions"] < count:
             await asyncio.sleep(0.05)
+            status = await validator.GetStorageStatus(request)
 
 
 async def until_there_are_more(known: set[str]) -> None:

@@ -49,8 +49,7 @@ class Lessons:
         try:
             self._waiting.put_nowait(lesson)
         except asyncio.QueueFull:
-            reason = f"{_MOST_WAITING} executions wait already for the predictor to learn them"
-            _log.warning(_NOT_LEARNT, execution_ids=[lesson.execution_id], reason=reason)
+            _note([lesson], f"{_MOST_WAITING} executions wait already for the predictor to learn them")
 
     async def run(self) -> None:
         """Teaches until it is cancelled."""
@@ -85,8 +84,7 @@ class Lessons:
 
     async def _give(self, lessons: Sequence[Lesson]) -> None:
         for reason in await learn(self._peers, lessons[0].preparation, [each.measured for each in lessons]):
-            # What is implausible is not learnt, as it should be; a predictor that is silent is told of elsewhere.
-            _log.info(_NOT_LEARNT, execution_ids=[each.execution_id for each in lessons], reason=reason)
+            _note(lessons, reason)
 
 
 def _alike(lessons: Sequence[Lesson]) -> list[list[Lesson]]:
@@ -96,3 +94,7 @@ def _alike(lessons: Sequence[Lesson]) -> list[list[Lesson]]:
         kind = each.preparation.workload.SerializeToString(), each.preparation.environment.SerializeToString()
         kinds.setdefault(kind, []).append(each)
     return list(kinds.values())
+
+
+def _note(lessons: Sequence[Lesson], reason: str) -> None:
+    _log.warning(_NOT_LEARNT, execution_ids=[each.execution_id for each in lessons], reason=reason)
