@@ -51,7 +51,7 @@ def test_a_run_succeeds_and_says_what_it_ran(deployment: Deployment) -> None:
     assert (ended.code, ended.err) == (0, "")
     assert ended.document["success"] is True
     assert [model["weights_origin"] for model in ended.document["models"]] == ["PRETRAINED", "SEEDED"]
-    assert ended.document["recorded"] is True
+    assert ended.document["recorded"] or ended.document["record_queued"]
 
 
 def test_a_run_in_tables_names_engine_and_seeded_weights(deployment: Deployment) -> None:
