@@ -7,8 +7,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
+from corun.predictor.core.chance import is_beyond_chance
 from corun.predictor.core.correction import IDENTITY, SHARED, LinearCorrection
 from corun.predictor.core.drift import latest_shift
 from corun.predictor.core.interval import NINE_IN_TEN
@@ -68,12 +67,9 @@ def fit_adjustment(residuals: Sequence[Residual]) -> LinearCorrection:
 
 def _better(errors: Sequence[float], than: Sequence[float]) -> bool:
     """By pairs of errors, as in the choice of the simplest of models that are alike (Breiman et al. 1984)."""
-    gains = np.subtract(than, errors)
-    weights = np.power(0.5, np.arange(len(gains))[::-1] / _JUDGED_HALF_LIFE)
-    weights /= weights.sum()
-    mean = float(weights @ gains)
-    count = 1 / float(weights @ weights)  # of equally weighted ones that would tell as much (Kish 1965)
-    return mean > _BEYOND_CHANCE * math.sqrt(float(weights @ (gains - mean) ** 2) / (count - 1))
+    gains = [other - own for own, other in zip(errors, than, strict=True)]
+    weights = [math.pow(0.5, age / _JUDGED_HALF_LIFE) for age in reversed(range(len(gains)))]
+    return is_beyond_chance(gains, standard_errors=_BEYOND_CHANCE, weights=weights)
 
 
 def _fitted(design: Design | None, targets: Sequence[float]) -> LinearCorrection:

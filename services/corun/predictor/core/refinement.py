@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from corun.predictor.core.chance import is_beyond_chance
 from corun.predictor.core.correction import LinearCorrection
 from corun.predictor.core.estimators import Estimator, Method, Sample
 from corun.predictor.core.incremental import Incremental
@@ -102,13 +103,12 @@ def _errors(correction: LinearCorrection, samples: Sequence[Sample]) -> list[flo
 def _verdict(serving: LinearCorrection, refined: LinearCorrection, newest: Sequence[Sample]) -> tuple[bool, str]:
     """Better is what pairs of errors on the same records say beyond chance (one-sided paired test)."""
     before, after = _errors(serving, newest), _errors(refined, newest)
-    gains = np.subtract(before, after)
-    chance = _BEYOND_CHANCE * float(gains.std(ddof=1)) / math.sqrt(len(gains))
+    gains = [old - new for old, new in zip(before, after, strict=True)]
     figures = (
         f"mean error {np.mean(after):.1%} against {np.mean(before):.1%} on the newest {len(newest)} records, "
         "which it was not fitted on"
     )
-    if float(gains.mean()) > chance:
+    if is_beyond_chance(gains, standard_errors=_BEYOND_CHANCE):
         return True, f"better: {figures}"
     return False, f"not better beyond chance: {figures}; the version that served still does"
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from corun.predictor.core.correction import LEVEL, SHARED, LinearCorrection
-from corun.predictor.core.robust import bisquares, lower_sigma
+from corun.predictor.core.robust import bisquare, lower_sigma
 
 # Standard deviations expected before anything is seen: of one target, of a level, and of any other weight.
 _NOISE, _LEVEL_SPREAD, _WEIGHT_SPREAD = 0.06, 0.4, 0.12
@@ -61,7 +61,7 @@ def fit_ridge(design: Design, targets: Sequence[float], weights: Sequence[float]
         weighted = matrix * (base * robust)[:, None]
         solution = np.linalg.solve(weighted.T @ matrix + penalty, weighted.T @ target)
         residuals = target - matrix @ solution
-        before, robust = robust, bisquares(residuals, lower_sigma(residuals.tolist()))
+        before, robust = robust, bisquare(residuals, lower_sigma(residuals.tolist()))
         if np.array_equal(before, robust):
             break
     return LinearCorrection(dict(zip(design.names, solution.tolist(), strict=True)))

@@ -8,6 +8,7 @@ tail, the two are the same.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,8 @@ _ROUNDS = 6
 _REACH = 4.685  # standard deviations, beyond which a figure counts nothing: 95 % as efficient on clean data
 # Part of the figures that is taken to be in the cluster or below it at least.
 _CLEAN = 0.25
+
+_Residual = TypeVar("_Residual", float, NDArray[np.float64])
 
 
 def quarter(values: Sequence[float]) -> float:
@@ -34,14 +37,11 @@ def lower_sigma(residuals: Sequence[float]) -> float:
     return max(NOISE_FLOOR, min(robust_sigma(below), robust_sigma(residuals)))
 
 
-def bisquare(residual: float, sigma: float) -> float:
-    """Weight of a residual (Beaton and Tukey 1974): 1 at 0, nothing beyond 4.7 standard deviations."""
-    return float(max(0.0, 1 - (residual / (_REACH * sigma)) ** 2) ** 2)
-
-
-def bisquares(residuals: NDArray[np.float64], sigma: float) -> NDArray[np.float64]:
-    """The weight of each of several residuals."""
-    return np.maximum(0.0, 1 - (residuals / (_REACH * sigma)) ** 2) ** 2
+def bisquare(residual: _Residual, sigma: float) -> _Residual:
+    """Weight of a residual, or of each of several (Beaton and Tukey 1974): 1 at 0, nothing beyond 4.7 standard
+    deviations."""
+    inside = 1 - (residual / (_REACH * sigma)) ** 2
+    return inside * inside * (inside > 0)
 
 
 def typical(logs: Sequence[float]) -> float:
