@@ -16,7 +16,6 @@ from corun_client.conversion.configuration import (
     UpdateReport,
 )
 
-_NAMES = ("parallel_threshold", "sequential_threshold", "batching_size", "memory_threshold")
 _MEANINGS = {
     "parallel_threshold": "most models in parallel",
     "sequential_threshold": "above so many models only sequential",
@@ -50,7 +49,7 @@ def suggestion_tables(report: AdaptiveConfigurationReport) -> Iterator[Renderabl
     enough = "" if report["sufficient_data"] else "too little on record: "
     yield Text(f"{report['hardware_platform']}: {enough}{report['reason']}", style="bold")
     table = Table("value", "in force", "suggested", "setting")
-    for name in _NAMES:
+    for name in _MEANINGS:
         table.add_row(name, _one(report["current"], name), _one(report, name), _one(report["defaults"], name))
     yield table
     yield _evidence_words(report["evidence"])
@@ -62,9 +61,9 @@ def _values(
     defaults: ConfigurationValues | None = None,
 ) -> Table:
     table = Table("value", "in force", "from", *(["setting"] if defaults is not None else []), "what it bounds")
-    for name in _NAMES:
+    for name, meaning in _MEANINGS.items():
         setting = [_one(defaults, name)] if defaults is not None else []
-        table.add_row(name, _one(values, name), origins.get(name, ""), *setting, _MEANINGS[name])
+        table.add_row(name, _one(values, name), origins.get(name, ""), *setting, meaning)
     return table
 
 

@@ -74,7 +74,6 @@ async def build(settings: Settings) -> AsyncIterator[Service]:
             turns=turns,
             delivery=delivery,
             lessons=lessons,
-            outbox=store.outbox,
             health=health,
             counter=ExecutionCounter(await store.executions.execution_counts()),
             refinements=refinements,

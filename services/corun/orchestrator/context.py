@@ -13,7 +13,6 @@ from corun.orchestrator.peer_health import PeerHealth
 from corun.orchestrator.peers import Peers
 from corun.orchestrator.recording import Recording
 from corun.orchestrator.refinements import Refinements
-from corun.orchestrator.store.outbox import Outbox
 from corun.orchestrator.turns import Turns
 
 
@@ -31,7 +30,6 @@ class ExecutionContext:
     turns: Turns
     delivery: Delivery
     lessons: Lessons
-    outbox: Outbox
     health: PeerHealth
     counter: ExecutionCounter
     refinements: Refinements
@@ -45,7 +43,6 @@ class ExecutionContext:
         return Recording(
             live,
             self.delivery,
-            self.outbox,
             wait_seconds=self.record_wait_seconds,
             max_bytes=self.max_waiting_bytes,
         )

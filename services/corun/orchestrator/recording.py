@@ -11,7 +11,6 @@ from google.protobuf.message import Message
 from corun.errors import CorunError, StoreFailed
 from corun.orchestrator.delivery import Delivery, Postponed, entry_of
 from corun.orchestrator.live import Event, LiveExecution
-from corun.orchestrator.store.outbox import Outbox
 from corun.plumbing.status import RemoteError
 
 _Answer = TypeVar("_Answer", bound=Message)
@@ -25,12 +24,9 @@ class Recording(Generic[Event]):
         postponed: True when something is kept for it that it does not take now.
     """
 
-    def __init__(
-        self, live: LiveExecution[Event], delivery: Delivery, outbox: Outbox, *, wait_seconds: float, max_bytes: int
-    ) -> None:
+    def __init__(self, live: LiveExecution[Event], delivery: Delivery, *, wait_seconds: float, max_bytes: int) -> None:
         self._live: LiveExecution[Event] = live
         self._delivery = delivery
-        self._outbox = outbox
         self._wait_seconds = wait_seconds
         self._max_bytes = max_bytes
         self.warnings: list[str] = []
@@ -40,13 +36,11 @@ class Recording(Generic[Event]):
         """Keeps a record and lets it be delivered, without waiting; False when it could not be kept."""
         if not self._has_room(what):
             return False
-        entry = entry_of(request)
         try:
-            position = await self._outbox.add(entry)
+            await self._delivery.post(request)
         except StoreFailed as error:
             self._warn(f"{what}: {error.message}")
             return False
-        self._delivery.send([position], [entry])
         return True
 
     async def settle(

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 from corun.orchestrator.core.choice import best_of
 from corun.orchestrator.core.comparison import median_figures
-from corun.orchestrator.core.configuration import FIELDS, Configuration, Values, objections
+from corun.orchestrator.core.configuration import FIELDS, Configuration, objections
 from corun.orchestrator.core.terms import Figures, Goal, Strategy
 
 LEAST_VALIDATIONS = 5
@@ -90,14 +90,6 @@ class Adaptation:
     current_regret: float | None
     suggested_regret: float | None
     reason: str
-
-    def changes(self, current: Configuration) -> Values:
-        """What differs from the current values."""
-        return {
-            field: getattr(self.suggested, field)
-            for field in FIELDS
-            if getattr(self.suggested, field) != getattr(current, field)
-        }
 
 
 def contests(measured: Iterable[Measured]) -> list[Contest]:
