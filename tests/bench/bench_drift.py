@@ -12,36 +12,26 @@ import asyncio
 import random
 import shutil
 import statistics
-import subprocess
-import sys
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
 
 from corun.accuracy.core.design import Workload
 from corun.accuracy.core.scoring import noise_floor
-from corun.accuracy.reading import execute_call
 from corun.accuracy.site import Site, find_site
 from corun.deployment import peers_at
 from corun.embedded import embedded_stack, hosted, settings_of
 from corun.orchestrator.core.terms import Strategy
 from corun.orchestrator.executed import executed_plan
 from corun.orchestrator.forecast import Forecast
-from corun.plumbing.channel import open_channel
 from corun.v1 import predictor_service_pb2 as predictor_pb2
-from corun.v1.orchestrator_service_pb2 import ExecutionResult
-from corun.v1.predictor_service_pb2_grpc import PredictorServiceStub
 from corun_client import connect_async
-from corun_client.calls import ExecutionEvent
-
-if TYPE_CHECKING:
-    from corun.v1.predictor_service_pb2_grpc import PredictorServiceAsyncStub
+from tests.bench.load import competing_load
 
 MODELS = ("all-minilm-l6-v2", "efficientnet-lite0", "moonshine-tiny", "paraphrase-minilm-l3-v2")
 PLATFORM = "wasm"
@@ -96,17 +86,6 @@ class Phase:
         return max(LEAST_TARGET, NOISE_ALLOWANCE * self.noise)
 
 
-@contextmanager
-def a_core_taken() -> Iterator[None]:
-    """Another program that never rests."""
-    program = subprocess.Popen([sys.executable, "-c", "while True: pass"])
-    try:
-        yield
-    finally:
-        program.kill()
-        program.wait()
-
-
 def drawn(generator: random.Random) -> tuple[Workload, Strategy]:
     """Two to four models in batches of one to four, under any strategy."""
     models = [(generator.choice(MODELS), generator.randint(1, 4)) for _ in range(generator.randint(2, 4))]
@@ -120,23 +99,11 @@ async def forecast_of(site: Site, workload: Workload) -> Forecast:
     return forecast
 
 
-async def executed(site: Site, workload: Workload, strategy: Strategy) -> ExecutionResult:
-    """Runs a workload through the front door, which teaches the predictor."""
-    results: list[ExecutionResult] = []
-
-    def note(event: ExecutionEvent) -> None:
-        if event.HasField("completed"):
-            results.append(event.completed)
-
-    await site.client.follow(execute_call(workload, strategy, site.platform, site.preferences), note)
-    return results[0]
-
-
 async def tried(site: Site, fixed: Site, workload: Workload, strategy: Strategy) -> Trial:
     """One execution, predicted by both."""
     expected = (await forecast_of(fixed, workload)).prediction_of(strategy)
     version = (await forecast_of(site, workload)).recommendation.prediction.predictor_version
-    result = await executed(site, workload, strategy)
+    result = await site.execute(workload, strategy)
     record = executed_plan(result.predicted.plan, result.measured)
     assert record is not None
     return Trial(
@@ -169,17 +136,15 @@ class Silent:
 
 
 @asynccontextmanager
-async def fixed_version(site: Site, snapshot: Path) -> AsyncIterator[tuple[Site, PredictorServiceAsyncStub]]:
+async def fixed_version(site: Site, snapshot: Path) -> AsyncIterator[Site]:
     """The same site with a predictor of its own, that knows what the snapshot holds."""
     with TemporaryDirectory() as folder:
         state = shutil.copytree(snapshot, Path(folder) / "predictor")
         async with (
             hosted("predictor", settings_of("predictor", port=0, state_folder=state)) as address,
             peers_at(address) as peers,
-            open_channel(address) as channel,
         ):
-            fixed = Site(site.client, peers, site.platform, site.preferences, site.listener, site.everything)
-            yield fixed, PredictorServiceStub(channel)
+            yield replace(site, peers=peers)
 
 
 async def phase_of(name: str, count: int, site: Site, fixed: Site, generator: random.Random) -> Phase:
@@ -188,25 +153,17 @@ async def phase_of(name: str, count: int, site: Site, fixed: Site, generator: ra
     return Phase(name, trials, await noise_of(site, generator))
 
 
-async def refinement(
-    options: predictor_pb2.RefinementOptions, trials: Sequence[Trial]
-) -> AsyncIterator[predictor_pb2.RefineModelRequest]:
-    """Options, then records."""
-    yield predictor_pb2.RefineModelRequest(options=options)
-    for trial in trials:
-        yield predictor_pb2.RefineModelRequest(record=trial.record)
-
-
 async def records_needed(
     site: Site, snapshot: Path, method: str, before: Sequence[Trial], phase: Phase
 ) -> tuple[int | None, float]:
     """How many records of a phase a method needs to come below its target on the next ones, and the error there."""
     for count in range(4, len(phase.trials) - JUDGED_ON + 1, 2):
-        async with fixed_version(site, snapshot) as (refined, predictor):
+        async with fixed_version(site, snapshot) as refined:
             options = predictor_pb2.RefinementOptions(
                 environment=site.everything.environment, method=METHODS[method], features=site.everything.features()
             )
-            response = await predictor.RefineModel(refinement(options, (*before, *phase.trials[:count])))
+            records = [trial.record for trial in (*before, *phase.trials[:count])]
+            response = await refined.peers.refine(options, records)
             if not response.accepted:
                 continue
             errors = []
@@ -252,8 +209,8 @@ async def measured(site: Site, state: Path, snapshot: Path) -> list[Phase]:
     names = list(EXECUTIONS)
     quiet = await phase_of(names[0], EXECUTIONS[names[0]], site, site, generator)
     shutil.copytree(state, snapshot)
-    async with fixed_version(site, snapshot) as (fixed, _):
-        with a_core_taken():
+    async with fixed_version(site, snapshot) as fixed:
+        async with competing_load():
             loaded = await phase_of(names[1], EXECUTIONS[names[1]], site, fixed, generator)
         after = await phase_of(names[2], EXECUTIONS[names[2]], site, fixed, generator)
     return [quiet, loaded, after]

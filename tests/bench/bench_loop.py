@@ -13,7 +13,7 @@ import random
 import statistics
 import sys
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -30,6 +30,7 @@ from corun.plumbing.logs import configure_logs
 from corun.v1 import core_pb2
 from corun.v1 import validator_service_pb2 as validator_pb2
 from corun_client.async_client import AsyncClient, connect_async
+from tests.bench.load import competing_load
 from tests.bench.loop_curve import Curve, draw
 
 MODELS = ("paraphrase-minilm-l3-v2", "silero-vad", "pp-ocr-cls", "efficientnet-lite0")
@@ -42,8 +43,6 @@ DEFAULTS = Configuration(batching_size=2)
 NOISE_WORKLOADS, NOISE_RUNS = 3, 6
 # What a sum of noise may add to the error of a predictor that knows everything.
 ABOVE_NOISE = 1.3
-
-_LOAD = "while True: pass"
 
 
 @dataclass(slots=True)
@@ -74,20 +73,6 @@ def workload(draw_from: random.Random, names: Sequence[str] = MODELS, most: int 
     ]
 
 
-@asynccontextmanager
-async def competing(*, wanted: bool) -> AsyncIterator[None]:
-    """A process that keeps one core busy, while the context is open."""
-    if not wanted:
-        yield
-        return
-    process = await asyncio.create_subprocess_exec(sys.executable, "-c", _LOAD)
-    try:
-        yield
-    finally:
-        process.kill()
-        await process.wait()
-
-
 async def executed(client: AsyncClient, models: Sequence[dict[str, object]], into: Loop) -> None:
     """One automatic execution, and how far its prediction was off."""
     report = await client.execute(models=models, platform="wasm")
@@ -100,7 +85,7 @@ async def looped(client: AsyncClient, draw_from: random.Random, count: int, *, w
     """So many executions, with a competing load beside the middle third where wanted."""
     loop = Loop(loaded=(count // 3 + 1, 2 * (count // 3) + 1) if with_load else None)
     for size, loaded in ((count // 3, False), (count // 3, with_load), (count - 2 * (count // 3), False)):
-        async with competing(wanted=loaded):
+        async with competing_load() if loaded else nullcontext():
             for _ in range(size):
                 await executed(client, workload(draw_from), loop)
         beside = " beside a competing load" if loaded else ""

@@ -12,13 +12,11 @@ from corun.accuracy.core import duration
 from corun.accuracy.core.design import Design, Workload
 from corun.accuracy.core.points import Execution, HeldOut
 from corun.accuracy.held_out import Asked, measured
-from corun.accuracy.reading import execute_call, forecast_of
+from corun.accuracy.reading import forecast_of
 from corun.accuracy.site import Site
 from corun.orchestrator.converters import figures_of, predicted_figures
 from corun.orchestrator.core.terms import Strategy
 from corun.orchestrator.forecast import Forecast
-from corun.v1.orchestrator_service_pb2 import ExecutionResult
-from corun_client.calls import ExecutionEvent
 
 # In the middle of the batch sizes that are drawn.
 _PROFILED_BATCH = 4
@@ -74,16 +72,9 @@ async def _profile(site: Site, name: str) -> float:
 async def _train(
     site: Site, workload: Workload, strategy: Strategy, alone_mb: Mapping[str, float], *, number: str
 ) -> Execution:
-    """Runs a workload through the front door, which teaches the predictor."""
+    """Learns from a workload as from any user's."""
     site.listener.begin(f"training {number}: {len(workload)} models {strategy}", duration.TRAIN_SECONDS)
-    results: list[ExecutionResult] = []
-
-    def note(event: ExecutionEvent) -> None:
-        if event.HasField("completed"):
-            results.append(event.completed)
-
-    await site.client.follow(execute_call(workload, strategy, site.platform, site.preferences), note)
-    (result,) = results
+    result = await site.execute(workload, strategy)
     return Execution(
         workload, forecast_of(result.predicted, workload, alone_mb), figures_of(result.measured.performance)
     )

@@ -8,10 +8,10 @@ from typing import Protocol
 
 from corun.accuracy.core.design import Workload
 from corun.accuracy.core.points import Measured
-from corun.accuracy.reading import workload_message
+from corun.accuracy.reading import execute_call, workload_message
 from corun.orchestrator.config import Settings
 from corun.orchestrator.converters import figures_of
-from corun.orchestrator.core.terms import Goal
+from corun.orchestrator.core.terms import Goal, Strategy
 from corun.orchestrator.forecast import Forecast
 from corun.orchestrator.peers import Peers
 from corun.orchestrator.plan_run import carry_out
@@ -19,7 +19,9 @@ from corun.orchestrator.preparation import Preparation, prepare
 from corun.plumbing.names import platform_name
 from corun.v1 import core_pb2
 from corun.v1 import resource_pool_service_pb2 as pool_pb2
+from corun.v1.orchestrator_service_pb2 import ExecutionResult
 from corun_client.async_client import AsyncClient
+from corun_client.calls import ExecutionEvent
 from corun_client.conversion.names import platform_of
 
 
@@ -68,6 +70,18 @@ class Site:
         preferred = next(iter(self.preferences.values()), "")
         capabilities = await self.peers.capabilities(self.everything.environment.platform, preferred=preferred)
         return capabilities.max_connections
+
+    async def execute(self, workload: Workload, strategy: Strategy) -> ExecutionResult:
+        """Runs a workload once through the front door, which teaches the predictor."""
+        results: list[ExecutionResult] = []
+
+        def note(event: ExecutionEvent) -> None:
+            if event.HasField("completed"):
+                results.append(event.completed)
+
+        await self.client.follow(execute_call(workload, strategy, self.platform, self.preferences), note)
+        (result,) = results
+        return result
 
     async def measure(self, plan: core_pb2.Plan) -> Measured:
         """Runs a plan once, past the orchestrator, so that nobody learns from it.

@@ -89,15 +89,22 @@ def scored(workloads: Sequence[Workload], goal: Goal, estimate_of: Callable[[Str
     )
 
 
+def scored_parts(
+    workloads: Sequence[Workload], goal: Goal, estimate_of: Callable[[StrategyPrediction], Estimate]
+) -> tuple[Score, Score]:
+    """Of models that training had, and with the one that it did without."""
+    seen, unseen = (
+        scored([each for each in workloads if each.unseen is part], goal, estimate_of) for part in (False, True)
+    )
+    return seen, unseen
+
+
 def share_covered(*scores: Score) -> float:
     return sum((each.coverage or 0) * each.count for each in scores) / sum(each.count for each in scores)
 
 
 def test_latency(workloads: list[Workload]) -> None:
-    seen, unseen = (
-        scored([each for each in workloads if each.unseen is part], Goal.LATENCY, lambda each: each.latency_ms)
-        for part in (False, True)
-    )
+    seen, unseen = scored_parts(workloads, Goal.LATENCY, lambda each: each.latency_ms)
     assert seen.mean is not None
     assert seen.noise_floor is not None
     assert unseen.mean is not None
@@ -108,10 +115,7 @@ def test_latency(workloads: list[Workload]) -> None:
 
 
 def test_memory(workloads: list[Workload]) -> None:
-    seen, unseen = (
-        scored([each for each in workloads if each.unseen is part], Goal.MEMORY, lambda each: each.memory_mb)
-        for part in (False, True)
-    )
+    seen, unseen = scored_parts(workloads, Goal.MEMORY, lambda each: each.memory_mb)
     assert seen.mean is not None
     assert unseen.mean is not None
     assert max(seen.mean, unseen.mean) <= 0.10
