@@ -3,7 +3,11 @@
 A predictor learns on a quiet machine. Then another program takes a core, and goes away again. On the same executions
 three errors are told: of the version that learnt on the quiet machine and nothing since, of the one that served, and
 the noise floor, the error of a single run against the median of its repeats. Afterwards each method of refinement is
-given the first so many records since the load came, on top of the quiet version, and judged on the next ones.
+given the first so many records since the load came, on top of what was known on the quiet machine, and judged on the
+next ones.
+
+`python -m tests.bench.bench_drift [FILE.json.gz]`: a file gets everything that happened, in its order, for
+`tests/unit/predictor/test_recorded_drift.py` to learn from again.
 """
 
 from __future__ import annotations
@@ -12,11 +16,13 @@ import asyncio
 import random
 import shutil
 import statistics
-from collections.abc import AsyncIterator, Sequence
+import sys
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any, TypeAlias
 
 from rich.console import Console
 from rich.table import Table
@@ -29,37 +35,46 @@ from corun.embedded import embedded_stack, hosted, settings_of
 from corun.orchestrator.core.terms import Strategy
 from corun.orchestrator.executed import executed_plan
 from corun.orchestrator.forecast import Forecast
+from corun.plumbing.logs import configure_logs
+from corun.predictor.converters import environment_of
+from corun.predictor.core.dataset import dataset_of
+from corun.predictor.core.estimators import Method
+from corun.predictor.core.knowledge import Knowledge
+from corun.predictor.core.learning import examine, learn
+from corun.predictor.core.refinement import ESTIMATORS, mean_error
+from corun.predictor.core.workload import Environment
+from corun.predictor.executions import execution_of, report_of
 from corun.v1 import predictor_service_pb2 as predictor_pb2
 from corun_client import connect_async
 from tests.bench.load import competing_load
+from tests.bench.recording import as_dict, told_meanwhile, write
 
 MODELS = ("all-minilm-l6-v2", "efficientnet-lite0", "moonshine-tiny", "paraphrase-minilm-l3-v2")
 PLATFORM = "wasm"
 PROFILED_BATCH, PROFILED_COPIES = 4, 3
-EXECUTIONS = {"quiet": 18, "a core is taken": 32, "quiet again": 24}
+QUIET, LOADED, QUIET_AGAIN = "quiet", "a core is taken", "quiet again"
+EXECUTIONS = {QUIET: 14, LOADED: 30, QUIET_AGAIN: 22}
 REPEATS = 5
 WITHIN = 20
 JUDGED_ON = 10
 LEAST_TARGET, NOISE_ALLOWANCE = 0.10, 1.5
 SEED = 5
-METHODS = {
-    "incremental": predictor_pb2.REFINEMENT_METHOD_INCREMENTAL,
-    "window": predictor_pb2.REFINEMENT_METHOD_WINDOW,
-    "weighted": predictor_pb2.REFINEMENT_METHOD_WEIGHTED,
-}
+Told: TypeAlias = Sequence[predictor_pb2.ObserveRequest]
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """An execution: what served expected, what the quiet version expected, and what was measured, milliseconds."""
+    """An execution: what served expected, what the quiet version expected, and what was measured, milliseconds;
+    after how much was told."""
 
-    workload: Workload
     strategy: Strategy
+    asked: predictor_pb2.RecommendStrategyRequest
     served_ms: float
     fixed_ms: float
     measured_ms: float
     version: str
     record: predictor_pb2.ExecutedPlan
+    told_count: int
 
     @property
     def served_error(self) -> float:
@@ -99,21 +114,23 @@ async def forecast_of(site: Site, workload: Workload) -> Forecast:
     return forecast
 
 
-async def tried(site: Site, fixed: Site, workload: Workload, strategy: Strategy) -> Trial:
+async def tried(site: Site, fixed: Site, told: Told, workload: Workload, strategy: Strategy) -> Trial:
     """One execution, predicted by both."""
     expected = (await forecast_of(fixed, workload)).prediction_of(strategy)
-    version = (await forecast_of(site, workload)).recommendation.prediction.predictor_version
+    asked = await forecast_of(site, workload)
+    told_count = len(told)
     result = await site.execute(workload, strategy)
     record = executed_plan(result.predicted.plan, result.measured)
     assert record is not None
     return Trial(
-        workload,
         strategy,
+        asked=asked.request,
         served_ms=result.predicted.latency_ms.value,
         fixed_ms=expected.latency_ms.value,
         measured_ms=result.measured.performance.latency_ms,
-        version=version,
+        version=asked.recommendation.prediction.predictor_version,
         record=record,
+        told_count=told_count,
     )
 
 
@@ -147,31 +164,31 @@ async def fixed_version(site: Site, snapshot: Path) -> AsyncIterator[Site]:
             yield replace(site, peers=peers)
 
 
-async def phase_of(name: str, count: int, site: Site, fixed: Site, generator: random.Random) -> Phase:
-    """So many executions, and then the noise."""
-    trials = [await tried(site, fixed, *drawn(generator)) for _ in range(count)]
+async def phase_of(name: str, site: Site, fixed: Site, told: Told, generator: random.Random) -> Phase:
+    """Its executions, and then the noise."""
+    trials = [await tried(site, fixed, told, *drawn(generator)) for _ in range(EXECUTIONS[name])]
     return Phase(name, trials, await noise_of(site, generator))
 
 
-async def records_needed(
-    site: Site, snapshot: Path, method: str, before: Sequence[Trial], phase: Phase
+def records_needed(
+    environment: Environment, told: Told, method: Method, quiet: Phase, loaded: Phase
 ) -> tuple[int | None, float]:
-    """How many records of a phase a method needs to come below its target on the next ones, and the error there."""
-    for count in range(4, len(phase.trials) - JUDGED_ON + 1, 2):
-        async with fixed_version(site, snapshot) as refined:
-            options = predictor_pb2.RefinementOptions(
-                environment=site.everything.environment, method=METHODS[method], features=site.everything.features()
-            )
-            records = [trial.record for trial in (*before, *phase.trials[:count])]
-            response = await refined.peers.refine(options, records)
-            if not response.accepted:
-                continue
-            errors = []
-            for trial in phase.trials[count : count + JUDGED_ON]:
-                expected = (await forecast_of(refined, trial.workload)).prediction_of(trial.strategy).latency_ms.value
-                errors.append(abs(expected / trial.measured_ms - 1))
-            if statistics.fmean(errors) <= phase.target:
-                return count, statistics.fmean(errors)
+    """How many records of the load a method needs to come below the target on the next ones, and the error there.
+
+    It stands on what was known on the quiet machine, and is told the quiet machine's records too.
+    """
+    knowledge = Knowledge()
+    for request in told[: loaded.trials[0].told_count]:
+        knowledge = learn(knowledge, examine(knowledge, report_of(request)).lessons)
+    records = [execution_of(trial.record, environment) for trial in (*quiet.trials, *loaded.trials)]
+    samples = dataset_of(knowledge, [(environment.place, each) for each in records]).samples
+    platform = environment.place.platform
+    for count in range(2, len(loaded.trials) - JUDGED_ON + 1):
+        newest = len(quiet.trials) + count
+        refined = ESTIMATORS[method].fit(samples[:newest], platform=platform, start=knowledge.correction(platform))
+        error = mean_error(refined, samples[newest : newest + JUDGED_ON])
+        if error <= loaded.target:
+            return count, error
     return None, float("nan")
 
 
@@ -201,24 +218,56 @@ def show(phases: Sequence[Phase]) -> None:
     Console(width=120).print(table)
 
 
-async def measured(site: Site, state: Path, snapshot: Path) -> list[Phase]:
+async def measured(site: Site, told: Told, state: Path, snapshot: Path) -> list[Phase]:
     """Profiles, learns, and goes through all conditions."""
     generator = random.Random(SEED)
     for name in MODELS:
         await site.forecast(((name, PROFILED_BATCH),) * PROFILED_COPIES).ask_informed()
-    names = list(EXECUTIONS)
-    quiet = await phase_of(names[0], EXECUTIONS[names[0]], site, site, generator)
+    quiet = await phase_of(QUIET, site, site, told, generator)
     shutil.copytree(state, snapshot)
     async with fixed_version(site, snapshot) as fixed:
         async with competing_load():
-            loaded = await phase_of(names[1], EXECUTIONS[names[1]], site, fixed, generator)
-        after = await phase_of(names[2], EXECUTIONS[names[2]], site, fixed, generator)
+            loaded = await phase_of(LOADED, site, fixed, told, generator)
+        after = await phase_of(QUIET_AGAIN, site, fixed, told, generator)
     return [quiet, loaded, after]
 
 
-async def bench() -> dict[str, float]:
+def report(phases: Sequence[Phase], needed: Mapping[Method, tuple[int | None, float]]) -> dict[str, float]:
+    """Prints the errors, and how soon what served and what each method gives had recovered."""
+    show(phases)
+    console = Console(width=120)
+    fixed_quiet, fixed_loaded = (statistics.fmean(each.fixed_error for each in phase.trials) for phase in phases[:2])
+    console.print(f"  the fixed version's error went from {fixed_quiet:.1%} to {fixed_loaded:.1%} under the load")
+    recovered = {}
+    for phase in phases[1:]:
+        count = recovered_after(phase)
+        words = "never" if count is None else f"after {count} executions"
+        console.print(f"  {phase.name}: what served was below {phase.target:.1%} {words} (target: within {WITHIN})")
+        recovered[f"{phase.name} recovered"] = float("nan") if count is None else float(count)
+    for method, (count, error) in needed.items():
+        words = "not within this phase" if count is None else f"with {count} records: {error:.1%} on the next ones"
+        console.print(f"  {method}, on what was known before the load, comes below {phases[1].target:.1%} {words}")
+    return {"fixed quiet": fixed_quiet, "fixed loaded": fixed_loaded, **recovered}
+
+
+def steps(told: Told, phases: Sequence[Phase]) -> Iterator[dict[str, Any]]:
+    """What happened, in its order: what the predictor was told and asked, and what was measured."""
+    passed = 0
+    for phase in phases:
+        for trial in phase.trials:
+            yield from ({"observe": as_dict(each)} for each in told[passed : trial.told_count])
+            passed = trial.told_count
+            yield {
+                "phase": phase.name,
+                "asked": as_dict(trial.asked),
+                "strategy": trial.strategy.value,
+                "measured_ms": trial.measured_ms,
+            }
+
+
+async def bench(file: Path | None = None) -> dict[str, float]:
     """Errors before, under and after the load; executions until the version that served had recovered."""
-    with TemporaryDirectory() as folder:
+    with TemporaryDirectory() as folder, told_meanwhile() as told:
         place = Path(folder)
         state = place / "state"
         async with (
@@ -234,28 +283,14 @@ async def bench() -> dict[str, float]:
             peers_at(address) as peers,
         ):
             site = await find_site(client, peers, models=MODELS, platform=PLATFORM, preferences={}, listener=Silent())
-            phases = await measured(site, state, place / "snapshot")
-            needed = {
-                method: await records_needed(site, place / "snapshot", method, phases[0].trials, phases[1])
-                for method in METHODS
-            }
-    _, loaded, after = phases
-    show(phases)
-    console = Console(width=120)
-    fixed_quiet, fixed_loaded = (statistics.fmean(each.fixed_error for each in phase.trials) for phase in phases[:2])
-    console.print(f"  the fixed version's error went from {fixed_quiet:.1%} to {fixed_loaded:.1%} under the load")
-    for phase in (loaded, after):
-        count = recovered_after(phase)
-        words = "never" if count is None else f"after {count} executions"
-        console.print(f"  {phase.name}: what served was below {phase.target:.1%} {words} (target: within {WITHIN})")
-    for method, (count, error) in needed.items():
-        words = (
-            "not within this phase" if count is None else f"with {count} records, {error:.1%} on the next {JUDGED_ON}"
-        )
-        console.print(f"  {method} on top of the quiet version comes below {loaded.target:.1%} {words}")
-    recovered = {f"{phase.name} recovered": float(recovered_after(phase) or 0) for phase in (loaded, after)}
-    return {"fixed quiet": fixed_quiet, "fixed loaded": fixed_loaded, **recovered}
+            phases = await measured(site, told, state, place / "snapshot")
+            environment = environment_of(site.everything.environment)
+    if file is not None:
+        write(file, list(steps(told, phases)))
+    needed = {method: records_needed(environment, told, method, *phases[:2]) for method in Method}
+    return report(phases, needed)
 
 
 if __name__ == "__main__":
-    asyncio.run(bench())
+    configure_logs(verbose=False)
+    asyncio.run(bench(*map(Path, sys.argv[1:])))

@@ -27,8 +27,10 @@ def write_experience(experience: Experience) -> dict[str, Any]:
         "latency": [experience.latency.log_ratio, experience.latency.log_sigma],
         "memory": None if memory is None else [memory.log_ratio, memory.log_sigma],
         "contentions": [[each.contention, each.weight] for each in experience.contentions],
+        "stages_ms": list(experience.stages_ms),
         "dispatch_ms": experience.dispatch_ms,
         "shared_mb": experience.shared_mb,
+        "moment": experience.moment,
     }
 
 
@@ -40,6 +42,11 @@ def read_experience(fields: dict[str, Any]) -> Experience:
     """
     plan = _plan(fields)
     _check(fields["latency_ms"], fields["core_count"], *plan.lane_widths, least=0)
+    # Journals of before conditions were told apart have neither.
+    stages_ms, moment = tuple(map(float, fields.get("stages_ms", ()))), int(fields.get("moment", 0))
+    _check(*stages_ms, least=0)
+    if len(stages_ms) not in (0, len(plan.stages)) or moment < 0:
+        raise ValueError(f"{len(stages_ms)} times of {len(plan.stages)} stages at moment {moment}")
     _check(fields["end_time"], *(value for pair in fields["contentions"] for value in pair))
     return Experience(
         plan=plan,
@@ -50,8 +57,10 @@ def read_experience(fields: dict[str, Any]) -> Experience:
         latency=_surprise(*fields["latency"]),
         memory=None if fields["memory"] is None else _surprise(*fields["memory"]),
         contentions=tuple(ContentionReading(float(value), float(weight)) for value, weight in fields["contentions"]),
+        stages_ms=stages_ms,
         dispatch_ms=_optional(fields["dispatch_ms"]),
         shared_mb=_optional(fields["shared_mb"]),
+        moment=moment,
     )
 
 

@@ -1,27 +1,21 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
 
 import pytest
 
 from corun.predictor.core.adjustment import Residual, fit_adjustment
 from corun.predictor.core.conformal import deviations
-from corun.predictor.core.correction import IDENTITY, LEVEL, SHARED
+from corun.predictor.core.correction import IDENTITY, LEVEL
 from corun.predictor.core.execution import Surprise
 from corun.predictor.core.interval import NINE_IN_TEN
 
 ALONE = {LEVEL: 1.0}
-BESIDE_OTHERS = {LEVEL: 1.0, SHARED: 1.0}
 
 
 def residuals(features: dict[str, float], level: float, count: int, *, seed: int = 1) -> list[Residual]:
     source = random.Random(seed)
     return [Residual(features, level + source.gauss(0, 0.03)) for _ in range(count)]
-
-
-def taught(*parts: Sequence[Residual]) -> list[Residual]:
-    return [each for part in parts for each in part]
 
 
 def test_noise_around_nothing_earns_no_correction() -> None:
@@ -31,17 +25,6 @@ def test_noise_around_nothing_earns_no_correction() -> None:
 
 def test_a_bias_is_corrected_after_a_few_executions() -> None:
     assert fit_adjustment(residuals(ALONE, 0.4, 5)).log_factor(ALONE) == pytest.approx(0.4, abs=0.06)
-
-
-def test_a_change_seen_beside_others_is_taken_for_one_of_runs_alone_too_until_they_deny_it() -> None:
-    before = [
-        each for pair in zip(residuals(ALONE, 0, 12), residuals(BESIDE_OTHERS, 0, 12), strict=True) for each in pair
-    ]
-    slow = residuals(BESIDE_OTHERS, 0.5, 9)
-    assert fit_adjustment(taught(before, slow)).log_factor(ALONE) == pytest.approx(0.5, abs=0.1)
-    denied = fit_adjustment(taught(before, slow, residuals(ALONE, 0.0, 3)))
-    assert denied.log_factor(ALONE) == pytest.approx(0.0, abs=0.1)
-    assert denied.log_factor(BESIDE_OTHERS) == pytest.approx(0.5, abs=0.1)
 
 
 def test_intervals_are_normal_until_errors_were_seen() -> None:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import math
-import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from corun.predictor.core.chance import is_beyond_chance
-from corun.predictor.core.correction import IDENTITY, SHARED, LinearCorrection
-from corun.predictor.core.drift import latest_shift
+from corun.predictor.core.correction import IDENTITY, LinearCorrection
 from corun.predictor.core.interval import NINE_IN_TEN
 from corun.predictor.core.ridge import Design, fit_ridge
 
@@ -17,8 +15,6 @@ from corun.predictor.core.ridge import Design, fit_ridge
 _HALF_LIFE = 16.0
 _LEAST_COUNT = 4
 _TRIED = 12
-# Executions since a change from which on a kind of plan speaks for itself.
-_TELLING = 3
 # Standard errors by which a correction has to be better than a simpler one to be used: one time in ten by chance.
 _BEYOND_CHANCE = 1.28
 # Judged executions after which one counts half: after a change of the machine the older ones speak for what was right.
@@ -50,19 +46,19 @@ def fit_adjustment(residuals: Sequence[Residual]) -> LinearCorrection:
     """
     if len(residuals) < _LEAST_COUNT:
         return IDENTITY
+    targets = [each.log_ratio for each in residuals]
     design = Design.of([each.features for each in residuals])
     candidates = (None, design.level_only(), design)
     errors: tuple[list[float], ...] = ([], [], [])
     for index in range(max(2, len(residuals) - _TRIED), len(residuals)):
-        targets = _realigned(residuals[:index])
         for place, candidate in enumerate(candidates):
-            factor = _fitted(candidate, targets).log_factor(residuals[index].features)
+            factor = _fitted(candidate, targets[:index]).log_factor(residuals[index].features)
             errors[place].append(abs(residuals[index].log_ratio - factor))
     best = 0
     for place in (1, 2):
         if _better(errors[place], errors[best]):
             best = place
-    return _fitted(candidates[best], _realigned(residuals))
+    return _fitted(candidates[best], targets)
 
 
 def _better(errors: Sequence[float], than: Sequence[float]) -> bool:
@@ -78,35 +74,3 @@ def _fitted(design: Design | None, targets: Sequence[float]) -> LinearCorrection
         return IDENTITY
     weights = [math.pow(0.5, age / _HALF_LIFE) for age in reversed(range(len(targets)))]
     return fit_ridge(design.first(len(targets)), targets, weights)
-
-
-def _realigned(residuals: Sequence[Residual]) -> list[float]:
-    """Targets at their newest level, that of plans that mostly share apart from that of others.
-
-    A change that one of the two kinds shows, and the other one was run too seldom since to show or to deny, is
-    taken to have come over both: what slows a machine slows all of it.
-    """
-    targets = [each.log_ratio for each in residuals]
-    kinds: dict[bool, list[int]] = {False: [], True: []}
-    for index, each in enumerate(residuals):
-        kinds[each.features.get(SHARED, 0.0) > 0.5].append(index)
-    shifts = {kind: latest_shift([targets[each] for each in members]) for kind, members in kinds.items()}
-    aligned = list(targets)
-    for kind, members in kinds.items():
-        shift, other = shifts[kind], shifts[not kind]
-        if shift is not None:
-            start, size = members[shift.start], shift.size
-        elif other is not None:
-            start, size = kinds[not kind][other.start], other.size
-            before, since = ([targets[each] for each in members if (each >= start) is newer] for newer in (False, True))
-            if len(since) >= _TELLING or (before and since and _denied(before, since, size)):
-                continue
-        else:
-            continue
-        for index in members:
-            aligned[index] += size if index < start else 0.0
-    return aligned
-
-
-def _denied(before: Sequence[float], since: Sequence[float], size: float) -> bool:
-    return abs(statistics.median(since) - statistics.median(before)) < abs(size) / 2

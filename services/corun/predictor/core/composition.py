@@ -27,6 +27,7 @@ class Composition:
 
     `solo_ms` is the sum over stages of the longest solo run, `contention_ms` what sharing adds, `dispatch_ms`
     the hand-over; they add up to the latency. `loading_ms` comes before it where no lane holds the models.
+    `taken` is how many cores other programs take meanwhile; what that adds is in `contention_ms`.
     `log_sigma` is the standard deviation of the latency's logarithm. `solo_times` are in the order of the plan's
     stages.
     """
@@ -35,6 +36,7 @@ class Composition:
     contention_ms: float
     dispatch_ms: float
     loading_ms: float
+    taken: float
     log_sigma: float
     memory: PlanMemory
     solo_times: tuple[SoloTime, ...]
@@ -45,10 +47,20 @@ class Composition:
         return self.solo_ms + self.contention_ms + self.dispatch_ms
 
 
-def compose(plan: Plan, environment: Environment, knowledge: Knowledge, solo_times: SoloTimes) -> Composition:
-    """The cost of `plan`; `solo_times` gives the solo time of a run in a lane of a width."""
+def compose(
+    plan: Plan, environment: Environment, knowledge: Knowledge, solo_times: SoloTimes, *, taken: float
+) -> Composition:
+    """The cost of `plan`; `solo_times` gives the solo time of a run in a lane of a width.
+
+    `taken` is how many cores other programs take.
+    """
     calibration = knowledge.calibration(environment.place)
-    machine = Machine(environment.core_count, calibration.sharing.contention, calibration.rates.one_device)
+    machine = Machine(
+        environment.core_count,
+        calibration.sharing.contention,
+        calibration.rates.one_device,
+        taken,
+    )
     stages = [[solo_times(run, plan.lane_widths[run.lane]) for run in stage.runs] for stage in plan.stages]
     spans = [_span(stage, machine) for stage in stages]
     longest = sum(max(solo.time_ms for solo in stage) for stage in stages)
@@ -61,6 +73,7 @@ def compose(plan: Plan, environment: Environment, knowledge: Knowledge, solo_tim
         contention_ms=busy - longest,
         dispatch_ms=dispatch,
         loading_ms=loading_ms(knowledge, environment.place, plan),
+        taken=taken,
         log_sigma=max(NOISE_FLOOR, spread),
         memory=plan_memory(knowledge, environment.place, plan),
         solo_times=tuple(solo for stage in stages for solo in stage),

@@ -36,7 +36,7 @@ class SharingLaw:
 
 
 def contention_readings(
-    execution: Execution, solo_ms: Mapping[tuple[int, str, int], float], *, one_device: bool
+    execution: Execution, solo_ms: Mapping[tuple[int, str, int], float], *, one_device: bool, taken: float = 0.0
 ) -> tuple[ContentionReading, ...]:
     """Readings of the runs that had others beside them.
 
@@ -52,8 +52,8 @@ def contention_readings(
         ]
         if len(runs) < 2 or len(shared) < len(runs):
             continue
-        none = finish_times(shared, Machine(execution.core_count, 0.0, one_device))
-        full = finish_times(shared, Machine(execution.core_count, 1.0, one_device))
+        none = finish_times(shared, Machine(execution.core_count, 0.0, one_device, taken))
+        full = finish_times(shared, Machine(execution.core_count, 1.0, one_device, taken))
         for run, without, with_one in zip(runs, none, full, strict=True):
             slope = with_one - without
             if slope > _LEAST_WEIGHT * max(none):
@@ -61,13 +61,20 @@ def contention_readings(
     return tuple(readings)
 
 
-def measured_dispatch_ms(execution: Execution) -> float | None:
-    """What the latency has over the longest runs of its stages, for each run, milliseconds; None without all runs."""
+def longest_runs_ms(execution: Execution) -> tuple[float, ...]:
+    """The time of each stage's longest run, milliseconds; empty unless every stage has one."""
     stages = _stages(execution)
     if len(stages) < len(execution.plan.stages):
+        return ()
+    return tuple(max(run.run_time_ms for run in stages[index]) for index in sorted(stages))
+
+
+def measured_dispatch_ms(execution: Execution) -> float | None:
+    """What the latency has over the longest runs of its stages, for each run, milliseconds; None without all runs."""
+    longest = longest_runs_ms(execution)
+    if not longest:
         return None
-    longest = sum(max(run.run_time_ms for run in runs) for runs in stages.values())
-    return (execution.latency_ms - longest) / sum(len(stage.runs) for stage in execution.plan.stages)
+    return (execution.latency_ms - sum(longest)) / sum(len(stage.runs) for stage in execution.plan.stages)
 
 
 def sharing_law(rates: Rates, experiences: Sequence[Experience]) -> SharingLaw:

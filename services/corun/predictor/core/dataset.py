@@ -26,7 +26,10 @@ class Dataset:
 
 
 def dataset_of(knowledge: Knowledge, records: Sequence[tuple[Place, Execution]]) -> Dataset:
-    """Composes every record anew. In order of their ends, where all are known; else as they come."""
+    """Composes every record anew, under the conditions of its time.
+
+    In order of their ends, where all are known; else as they come.
+    """
     if all(execution.end_time > 0 for _, execution in records):
         records = sorted(records, key=lambda record: record[1].end_time)
     solo_times = {place: remembered_solo_times(knowledge, place) for place, _ in records}
@@ -34,7 +37,8 @@ def dataset_of(knowledge: Knowledge, records: Sequence[tuple[Place, Execution]])
     for place, execution in records:
         try:
             environment = Environment(place, execution.core_count)
-            predicted = predict_plan(knowledge, execution.plan, environment, solo_times[place])
+            conditions = knowledge.conditions_at(place, execution.end_time)
+            predicted = predict_plan(knowledge, execution.plan, environment, solo_times[place], conditions=conditions)
         except ModelNeverObserved as error:
             doubts.append(error.message)
             continue
@@ -42,7 +46,7 @@ def dataset_of(knowledge: Knowledge, records: Sequence[tuple[Place, Execution]])
         if doubt is not None:
             doubts.append(doubt)
             continue
-        composed = predicted.composition.latency_ms
+        composed = predicted.composition.latency_ms * math.exp(conditions.pace)
         features = latency_features(execution.plan, predicted.composition)
         samples.append(Sample(place.platform, features, math.log(execution.latency_ms / composed)))
         composed_ms.append(composed)
@@ -52,7 +56,7 @@ def dataset_of(knowledge: Knowledge, records: Sequence[tuple[Place, Execution]])
 def own_samples(knowledge: Knowledge, platform: Platform) -> list[Sample]:
     """The newest executions on a platform that the predictor has seen itself."""
     records = [
-        (place, Execution(each.plan, each.core_count, each.latency_ms))
+        (place, Execution(each.plan, each.core_count, each.latency_ms, end_time=each.end_time))
         for place, experiences in knowledge.experiences.items()
         if place.platform is platform
         for each in experiences[-_OWN:]

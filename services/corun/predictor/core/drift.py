@@ -1,4 +1,4 @@
-"""Finding changes of level in a series of measurements."""
+"""Finding the newest change of level in a series of measurements."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import groupby, pairwise
+from itertools import pairwise
 
 from corun.predictor.core.interval import MAD_TO_SIGMA
 
@@ -20,11 +20,6 @@ _MOST_BEFORE = 32
 _STANDARD_ERRORS = 4.0
 _LEAST_SHIFT = 0.08
 _LEAST_SIGMA = 0.03
-# Levels of a path: how far they are apart, and how many there may be; three e-folds in all.
-_LEVEL_STEP, _MOST_LEVELS = 0.05, 60
-# What a change costs, and what a value costs at most, in standard deviations: three that agree on a clear change pay
-# for it.
-_CHANGE_PRICE, _FARTHEST = 8.5, 4.0
 # The median of a normal sample varies more than its mean does.
 _MEDIAN_EFFICIENCY = 1.2533
 
@@ -72,41 +67,6 @@ def _start(values: Sequence[float], shift: Shift) -> int:
         if saved > most:
             most, start = saved, index + 1
     return start
-
-
-def level_path(values: Sequence[float]) -> list[float]:
-    """Levels that follow the values with as few changes as they allow, one for each value.
-
-    The L1-Potts functional (Storath, Weinmann and Demaret 2014) over a grid of levels: distances in standard
-    deviations, bounded so that wild values do not count more than far ones, and a price for each change. At least one
-    value.
-    """
-    sigma = _scale(values)
-    low = min(values)
-    count = min(_MOST_LEVELS, 1 + math.ceil((max(values) - low) / _LEVEL_STEP))
-    levels = [low + _LEVEL_STEP * index for index in range(count)]
-    costs = [0.0] * count
-    came_from: list[list[int]] = []
-    for value in values:
-        best = min(range(count), key=costs.__getitem__)
-        changed = costs[best] + _CHANGE_PRICE
-        origins = [index if costs[index] <= changed else best for index in range(count)]
-        came_from.append(origins)
-        costs = [
-            min(costs[index], changed) + min(_FARTHEST, abs(value - levels[index]) / sigma) for index in range(count)
-        ]
-    path = [min(range(count), key=costs.__getitem__)]
-    for origins in reversed(came_from[1:]):
-        path.append(origins[path[-1]])
-    return _segment_medians(values, path[::-1])
-
-
-def _segment_medians(values: Sequence[float], path: Sequence[int]) -> list[float]:
-    found: list[float] = []
-    for _, positions in groupby(range(len(values)), key=path.__getitem__):
-        own = [values[position] for position in positions]
-        found += [statistics.median(own)] * len(own)
-    return found
 
 
 def _scale(values: Sequence[float]) -> float:

@@ -60,8 +60,9 @@ class ContentionReading:
 class Experience:
     """What is kept of an execution: its figures, and what it said when it arrived.
 
-    `dispatch_ms` is the hand-over of each run, milliseconds, or None where the runs were not told; `shared_mb` the
-    part of a runtime that its lanes seem to share, megabytes, or None where nothing tells.
+    `stages_ms` is the time of each stage's longest run, milliseconds, and `dispatch_ms` the hand-over of each run; both
+    are missing where the runs were not told. `shared_mb` is the part of a runtime that its lanes seem to share,
+    megabytes, or None where nothing tells. `moment` numbers what was learnt in a place, as that of an observation.
     """
 
     plan: Plan
@@ -74,3 +75,5 @@ class Experience:
     contentions: tuple[ContentionReading, ...] = ()
     dispatch_ms: float | None = None
     shared_mb: float | None = None
+    stages_ms: tuple[float, ...] = ()
+    moment: int = 0

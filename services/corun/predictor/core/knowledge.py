@@ -8,11 +8,12 @@ from typing import Any, TypeVar
 
 from corun.predictor.core.adjustment import Adjustment
 from corun.predictor.core.calibration import Calibration, calibrate
+from corun.predictor.core.conditions import Conditions, Timeline
 from corun.predictor.core.correction import IDENTITY, LinearCorrection
 from corun.predictor.core.execution import Experience
 from corun.predictor.core.history import History
 from corun.predictor.core.observation import GraphFeatures, Lesson, Observation
-from corun.predictor.core.pace import fitted
+from corun.predictor.core.pace import followed
 from corun.predictor.core.rates import rates_of
 from corun.predictor.core.workload import Place, Platform
 
@@ -25,6 +26,7 @@ MAX_EXPERIENCES = 128
 _Key = TypeVar("_Key")
 
 _NO_ADJUSTMENT = Adjustment()
+_NO_TIMELINE = Timeline()
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,8 @@ class Knowledge:
         corrections: The refined correction of latency that serves, by platform.
         calibrations: What all models of a place have in common.
         adjustments: What the newest executions of a place add to the correction.
-        moments: How many lessons with observations there were in a place.
+        timelines: The conditions of a place in the course of time.
+        moments: How many lessons there were in a place.
     """
 
     histories: Mapping[tuple[Place, str], History] = field(default_factory=dict)
@@ -47,6 +50,7 @@ class Knowledge:
     corrections: Mapping[Platform, LinearCorrection] = field(default_factory=dict)
     calibrations: Mapping[Place, Calibration] = field(default_factory=dict)
     adjustments: Mapping[Place, Adjustment] = field(default_factory=dict)
+    timelines: Mapping[Place, Timeline] = field(default_factory=dict)
     moments: Mapping[Place, int] = field(default_factory=dict)
 
     def learned(self, lessons: Sequence[Lesson]) -> Knowledge:
@@ -59,25 +63,39 @@ class Knowledge:
                 features[name] = graph
             if lesson.place is None:
                 continue
-            moment = moments.get(lesson.place, 0) + bool(lesson.observations)
+            moment = moments.get(lesson.place, 0) + 1
             for observation in lesson.observations:
                 dated = observation if observation.moment else replace(observation, moment=moment)
                 moments[lesson.place] = max(moment, dated.moment)
                 fresh.setdefault((lesson.place, observation.model_name), []).append(dated)
             if lesson.experiences:
-                kept = (*experiences.pop(lesson.place, ()), *lesson.experiences)
+                dated_experiences = [
+                    each if each.moment else replace(each, moment=moment) for each in lesson.experiences
+                ]
+                moments[lesson.place] = max(moments.get(lesson.place, 0), *(each.moment for each in dated_experiences))
+                kept = (*experiences.pop(lesson.place, ()), *dated_experiences)
                 experiences[lesson.place] = kept[-MAX_EXPERIENCES:]
         histories = dict(self.histories)
         for (place, name), observations in fresh.items():
             history = histories.pop((place, name), History())
             histories[place, name] = history.extended(observations, thread_mb=rates_of(place).thread_mb)
         forgotten = {place for place, _ in _forget_oldest(histories, MAX_HISTORIES)}
-        for place in {place for place, _ in fresh}:
+        timelines = dict(self.timelines)
+        for place in touched(lessons):
             own = {name: history for (where, name), history in histories.items() if where == place}
-            histories |= {(place, name): history for name, history in fitted(own).items()}
+            calibration = self.calibration(place)
+            found, timelines[place] = followed(
+                own,
+                experiences.get(place, ()),
+                one_device=calibration.rates.one_device,
+                contention=calibration.sharing.contention,
+            )
+            histories |= {(place, name): history for name, history in found.items()}
         _forget_oldest(features, MAX_FEATURES)
         _forget_oldest(experiences, MAX_PLACES)
-        learned = replace(self, histories=histories, features=features, experiences=experiences, moments=moments)
+        learned = replace(
+            self, histories=histories, features=features, experiences=experiences, moments=moments, timelines=timelines
+        )
         places = {place for place, _ in histories} | experiences.keys()
         unchanged = places - touched(lessons) - forgotten if features == self.features else set()
         return replace(learned, calibrations=_calibrations(learned, places, self.calibrations, unchanged))
@@ -89,6 +107,18 @@ class Knowledge:
     def calibration(self, place: Place) -> Calibration:
         """What observations say about `place`; the assumed rates where there are none."""
         return self.calibrations.get(place) or calibrate(rates_of(place))
+
+    def timeline(self, place: Place) -> Timeline:
+        """The conditions in `place` in the course of time."""
+        return self.timelines.get(place, _NO_TIMELINE)
+
+    def conditions_at(self, place: Place, end_time: float) -> Conditions:
+        """The conditions in `place` around an execution that ended then, seconds since 1970; today's where unknown."""
+        timed = [each for each in self.experiences.get(place, ()) if each.end_time]
+        timeline = self.timeline(place)
+        if not timed or not end_time:
+            return timeline.now
+        return timeline.at(min(timed, key=lambda each: abs(each.end_time - end_time)).moment)
 
     def adjustment(self, place: Place) -> Adjustment:
         """What the newest executions in `place` say; nothing where there are none."""

@@ -13,7 +13,7 @@ from corun.predictor.core.adjustment import Adjustment, Residual, fit_adjustment
 from corun.predictor.core.calibration import Calibration
 from corun.predictor.core.composition import Composition, compose
 from corun.predictor.core.conformal import deviations
-from corun.predictor.core.contention import contention_readings, measured_dispatch_ms
+from corun.predictor.core.contention import contention_readings, longest_runs_ms, measured_dispatch_ms
 from corun.predictor.core.correction import LinearCorrection, latency_features, memory_features
 from corun.predictor.core.execution import Execution, Experience, Surprise
 from corun.predictor.core.knowledge import Knowledge, touched
@@ -103,17 +103,20 @@ def _adjustment(knowledge: Knowledge, place: Place) -> Adjustment:
     latency, memory = [], []
     experiences = knowledge.experiences[place]
 
+    timeline = knowledge.timeline(place)
+
     @cache  # a workload that is run over and over has the same plan each time
-    def composed(plan: Plan, core_count: int) -> Composition:
-        return compose(plan, Environment(place, core_count), knowledge, solo_times)
+    def composed(plan: Plan, core_count: int, taken: float) -> Composition:
+        return compose(plan, Environment(place, core_count), knowledge, solo_times, taken=taken)
 
     for each in experiences[-_ADJUSTED:]:
         try:
-            composition = composed(each.plan, each.core_count)
+            conditions = timeline.at(each.moment)
+            composition = composed(each.plan, each.core_count, conditions.taken)
         except ModelNeverObserved:  # forgotten since
             continue
         features = latency_features(each.plan, composition)
-        ratio = math.log(each.latency_ms / composition.latency_ms) - correction.log_factor(features)
+        ratio = math.log(each.latency_ms / composition.latency_ms) - conditions.pace - correction.log_factor(features)
         latency.append(Residual(features, ratio))
         if each.memory_mb is not None:
             ratio = math.log(each.memory_mb / composition.memory.total_mb)
@@ -136,10 +139,12 @@ def _examined(knowledge: Knowledge, place: Place, execution: Execution) -> Exper
     doubt = doubt_about_execution(execution, predicted)
     if doubt is not None:
         return doubt
-    return _experienced(execution, predicted, knowledge.calibration(place))
+    return _experienced(execution, predicted, knowledge.calibration(place), knowledge.timeline(place).now.taken)
 
 
-def _experienced(execution: Execution, predicted: StrategyPrediction, calibration: Calibration) -> Experience:
+def _experienced(
+    execution: Execution, predicted: StrategyPrediction, calibration: Calibration, taken: float
+) -> Experience:
     composition = predicted.composition
     stages = [(index, run) for index, stage in enumerate(execution.plan.stages) for run in stage.runs]
     # A time from the graph would pass its own error on to the contention.
@@ -160,7 +165,8 @@ def _experienced(execution: Execution, predicted: StrategyPrediction, calibratio
         end_time=execution.end_time,
         latency=Surprise(math.log(execution.latency_ms / predicted.latency_ms.value), composition.log_sigma),
         memory=memory,
-        contentions=contention_readings(execution, solo_ms, one_device=calibration.rates.one_device),
+        contentions=contention_readings(execution, solo_ms, one_device=calibration.rates.one_device, taken=taken),
+        stages_ms=longest_runs_ms(execution),
         dispatch_ms=measured_dispatch_ms(execution),
         shared_mb=shared_mb,
     )

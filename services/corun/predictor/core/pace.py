@@ -1,134 +1,195 @@
-"""The pace of a machine while each run was measured, and what the runs would take at its newest pace.
+"""What models take alone, and under which conditions it was measured, told apart.
 
-What slows a machine down slows every model on it, and differently in wide and in narrow lanes: a competing program
-takes one core. So levels are looked for in the runs of all models of a place and width together. A model that was
-last run beside such a program needs no new run to be known without it.
+What slows a machine down slows every model on it. So conditions are looked for in the runs of all models of a place
+together, those beside others included: a model that was last run beside another program needs no new run to be known
+without it.
 """
 
 from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
+from corun.predictor.core.conditions import Array, Reading, Timeline, follow, shares
 from corun.predictor.core.curve import Curve, fit_curve
-from corun.predictor.core.drift import level_path
+from corun.predictor.core.execution import Experience
 from corun.predictor.core.history import FIXED_TIME_SHARE, SHORTEST_MS, History
 from corun.predictor.core.observation import Observation
+from corun.predictor.core.sharing import Machine, SharedRun, makespan
 
 _ROUNDS = 4
-# Levels that move less than this between two rounds of the fit have settled.
+# Corrections that move less than this between two rounds of the fit have settled.
 _SETTLED = 0.01
-# Short runs of one report are one reading of the pace for each half second that they took.
+# Short runs of one report are one reading of the conditions for each half second that they took.
 _READING_MS = 500.0
 # Newest readings that are looked at.
 _MOST_READINGS = 400
+_MOST_EXPERIENCES = 64
 _TELLING_OCCASIONS = 3
+_EVERY = 3
 
-Samples = Mapping[str, Sequence[Observation]]
+_Setting = tuple[str, int]
 
 
 @dataclass(frozen=True, slots=True)
-class _Reading:
-    """Some runs of a model in one report: their places in its samples."""
+class _Group:
+    """Some runs of a model in one report and lane width: their places in its samples."""
 
-    model_name: str
+    setting: _Setting
     moment: int
     indexes: tuple[int, ...]
 
 
-def fitted(histories: Mapping[str, History]) -> dict[str, History]:
-    """The histories of a place, by model, with their times at the newest pace."""
-    widths = {width for history in histories.values() for width in history.samples}
-    times: dict[str, dict[int, Curve]] = {name: {} for name in histories}
-    for width in widths:
-        own = {name: history.samples[width] for name, history in histories.items() if width in history.samples}
-        for name, curve in _curves(own).items():
-            times[name][width] = curve
-    return {
-        name: replace(history, times={width: times[name][width] for width in history.samples})
+@dataclass(frozen=True, slots=True)
+class _Machines:
+    """The machine of a place beside other programs that take this or that, `taken` in cores."""
+
+    one_device: bool
+    contention: float
+    core_count: int
+    taken: Array
+
+    def with_taken(self, taken: float) -> Machine:
+        return Machine(self.core_count, self.contention, self.one_device, taken)
+
+    def stretches(self, lane_width: int) -> Array:
+        """How many times longer a run alone takes, for each of `taken`."""
+        return np.array([self.with_taken(float(taken)).stretch([lane_width]) for taken in self.taken])
+
+    def spans_ms(self, runs: Sequence[SharedRun]) -> Array:
+        """How long runs take that start together, milliseconds, for each of `taken`; every few are worked out."""
+        worked_out = np.append(self.taken[:-1:_EVERY], self.taken[-1:])
+        spans = [makespan(runs, self.with_taken(float(taken))) for taken in worked_out]
+        return np.interp(self.taken, worked_out, spans)
+
+
+def followed(
+    histories: Mapping[str, History], experiences: Sequence[Experience], *, one_device: bool, contention: float
+) -> tuple[dict[str, History], Timeline]:
+    """The histories of a place, by model, with their times at today's pace beside no other program; and the conditions.
+
+    Curves of models and conditions are fitted in turn, each to what the other leaves (median polish; Tukey 1977).
+    """
+    # Without executions nobody has said how many cores there are, nor shown what else runs.
+    core_count = experiences[-1].core_count if experiences and not one_device else 1
+    taken = shares(core_count) if core_count > 1 else np.zeros(1)
+    machines = _Machines(one_device, contention, core_count, taken)
+    samples = {(name, width): own for name, history in histories.items() for width, own in history.samples.items()}
+    groups = _groups(samples)
+    logs = {setting: [math.log(max(SHORTEST_MS, each.run_time_ms)) for each in own] for setting, own in samples.items()}
+    shifts = {setting: [0.0] * len(own) for setting, own in samples.items()}
+    timeline = Timeline()
+    curves = _fit(samples, logs, shifts)
+    for _ in range(_ROUNDS):
+        readings = [*_alone(groups, samples, logs, curves, machines), *_beside(experiences, curves, machines)]
+        readings.sort(key=lambda reading: reading.moment)
+        timeline = follow(readings[-_MOST_READINGS:], taken)
+        before, shifts = shifts, _shifts(samples, timeline, machines)
+        if _settled(before, shifts):
+            break
+        curves = _fit(samples, logs, shifts)
+    found = {
+        name: replace(history, times={width: curves[name, width] for width in history.samples})
         for name, history in histories.items()
     }
+    return found, timeline
 
 
-def _curves(samples: Samples) -> dict[str, Curve]:
-    """Curves of models and levels of pace fitted in turn, each to what the other leaves (median polish; Tukey 1977)."""
-    readings = _readings(samples)
-    logs = {name: [math.log(max(SHORTEST_MS, each.run_time_ms)) for each in own] for name, own in samples.items()}
-    shifts = {name: [0.0] * len(own) for name, own in samples.items()}
-    curves = _fit(samples, logs, shifts)
-    before: list[float] = []
-    for _ in range(_ROUNDS):
-        levels = _levels(readings, [_residual(each, samples, logs, curves) for each in readings])
-        if all(abs(level - old) < _SETTLED for level, old in zip(levels, before or [0.0] * len(levels), strict=True)):
-            break
-        before = levels
-        for reading, level in zip(readings, levels, strict=True):
-            for index in reading.indexes:
-                shifts[reading.model_name][index] = -level
-        curves = _fit(samples, logs, shifts)
-    return curves
-
-
-def _readings(samples: Samples) -> list[_Reading]:
-    readings = []
-    for name, own in samples.items():
+def _groups(samples: Mapping[_Setting, Sequence[Observation]]) -> list[_Group]:
+    groups = []
+    for setting, own in samples.items():
         held: list[int] = []
         for index, each in enumerate(own):
             first = own[held[0]] if held else each
             busy = sum(own[other].run_time_ms for other in held)
             if (first.moment, first.batch_size) != (each.moment, each.batch_size) or busy >= _READING_MS:
-                readings.append(_Reading(name, first.moment, tuple(held)))
+                groups.append(_Group(setting, first.moment, tuple(held)))
                 held = []
             held.append(index)
         if held:
-            readings.append(_Reading(name, own[held[0]].moment, tuple(held)))
-    return sorted(readings, key=lambda reading: reading.moment)
+            groups.append(_Group(setting, own[held[0]].moment, tuple(held)))
+    return groups
 
 
-def _residual(
-    reading: _Reading, samples: Samples, logs: Mapping[str, Sequence[float]], curves: Mapping[str, Curve]
-) -> float:
-    own, name = samples[reading.model_name], reading.model_name
-    expected = math.log(curves[name].at(own[reading.indexes[0]].batch_size))
-    return statistics.median(logs[name][index] for index in reading.indexes) - expected
+def _alone(
+    groups: Sequence[_Group],
+    samples: Mapping[_Setting, Sequence[Observation]],
+    logs: Mapping[_Setting, Sequence[float]],
+    curves: Mapping[_Setting, Curve],
+    machines: _Machines,
+) -> Iterator[Reading]:
+    """Readings of runs alone.
 
-
-def _levels(readings: Sequence[_Reading], residuals: Sequence[float]) -> list[float]:
-    """The level at each reading, over that at the newest; 0 where it never changed.
-
-    A model that was met on few occasions is as fast as it is at whatever level there was: it says nothing of levels,
-    and is given that of the reading before.
+    A model that was met on few occasions is as fast as it is under whatever conditions there were: it says nothing of
+    them.
     """
     occasions: dict[str, set[int]] = {}
-    for reading in readings:
-        occasions.setdefault(reading.model_name, set()).add(reading.moment)
-    telling = [index for index, each in enumerate(readings) if len(occasions[each.model_name]) >= _TELLING_OCCASIONS][
-        -_MOST_READINGS:
-    ]
-    if not telling:
-        return [0.0] * len(readings)
-    known = dict(zip(telling, level_path([residuals[index] for index in telling]), strict=True))
-    level, newest = known[telling[0]], known[telling[-1]]
-    levels = []
-    for index in range(len(readings)):
-        level = known.get(index, level)
-        levels.append(level - newest)
-    return levels
+    for group in groups:
+        occasions.setdefault(group.setting[0], set()).add(group.moment)
+    stretches = {width: np.log(machines.stretches(width)) for _, width in samples}
+    for group in groups:
+        name, width = group.setting
+        if len(occasions[name]) < _TELLING_OCCASIONS:
+            continue
+        expected_ms = curves[group.setting].at(samples[group.setting][group.indexes[0]].batch_size)
+        measured = statistics.median(logs[group.setting][index] for index in group.indexes)
+        yield Reading(group.moment, width, measured - math.log(expected_ms) - stretches[width])
+
+
+def _beside(
+    experiences: Sequence[Experience], curves: Mapping[_Setting, Curve], machines: _Machines
+) -> Iterator[Reading]:
+    """Readings of stages with several runs, all of whose models were observed alone."""
+    for each in experiences[-_MOST_EXPERIENCES:]:
+        if not each.moment or not each.stages_ms:
+            continue
+        for stage, measured_ms in zip(each.plan.stages, each.stages_ms, strict=True):
+            settings = [(run.model_name, each.plan.lane_widths[run.lane]) for run in stage.runs]
+            if len(settings) < 2 or any(setting not in curves for setting in settings):
+                continue
+            runs = [
+                SharedRun(curves[setting].at(run.batch_size), setting[1])
+                for setting, run in zip(settings, stage.runs, strict=True)
+            ]
+            yield Reading(each.moment, "beside", math.log(measured_ms) - np.log(machines.spans_ms(runs)))
+
+
+def _shifts(
+    samples: Mapping[_Setting, Sequence[Observation]], timeline: Timeline, machines: _Machines
+) -> dict[_Setting, list[float]]:
+    """What is to be added to the logarithms of the samples, for today's pace beside no other program."""
+
+    def shift(width: int, moment: int) -> float:
+        conditions = timeline.at(moment)
+        stretch = machines.with_taken(conditions.taken).stretch([width])
+        return -conditions.pace - math.log(stretch)
+
+    return {setting: [shift(setting[1], each.moment) for each in own] for setting, own in samples.items()}
+
+
+def _settled(before: Mapping[_Setting, Sequence[float]], after: Mapping[_Setting, Sequence[float]]) -> bool:
+    return all(
+        abs(new - old) < _SETTLED for setting in after for old, new in zip(before[setting], after[setting], strict=True)
+    )
 
 
 def _fit(
-    samples: Samples, logs: Mapping[str, Sequence[float]], shifts: Mapping[str, Sequence[float]]
-) -> dict[str, Curve]:
+    samples: Mapping[_Setting, Sequence[Observation]],
+    logs: Mapping[_Setting, Sequence[float]],
+    shifts: Mapping[_Setting, Sequence[float]],
+) -> dict[_Setting, Curve]:
     return {
-        name: fit_curve(
+        setting: fit_curve(
             [
                 (each.batch_size, max(SHORTEST_MS, math.exp(log + shift)))
-                for each, log, shift in zip(own, logs[name], shifts[name], strict=True)
+                for each, log, shift in zip(own, logs[setting], shifts[setting], strict=True)
             ],
             fixed_share=FIXED_TIME_SHARE,
             occasions=[each.moment for each in own],
         )
-        for name, own in samples.items()
+        for setting, own in samples.items()
     }

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from corun.planning.planner import Plan, PlannedRun, make_plan
 from corun.predictor.core.composition import Composition, SoloTimes, compose
+from corun.predictor.core.conditions import Conditions
 from corun.predictor.core.correction import latency_features, memory_features
 from corun.predictor.core.interval import Estimate, estimate
 from corun.predictor.core.knowledge import Knowledge
@@ -70,14 +71,23 @@ def predict(knowledge: Knowledge, workload: Workload, environment: Environment, 
 
 
 def predict_plan(
-    knowledge: Knowledge, plan: Plan, environment: Environment, solo_times: SoloTimes
+    knowledge: Knowledge,
+    plan: Plan,
+    environment: Environment,
+    solo_times: SoloTimes,
+    *,
+    conditions: Conditions | None = None,
 ) -> StrategyPrediction:
-    """Predicts one plan: the composition of its parts, then what executions say the composition gets wrong."""
-    composition = compose(plan, environment, knowledge, solo_times)
+    """Predicts one plan: the composition of its parts, then what executions say the composition gets wrong.
+
+    `conditions` are those of the machine: as they are now where it is None.
+    """
+    conditions = conditions or knowledge.timeline(environment.place).now
+    composition = compose(plan, environment, knowledge, solo_times, taken=conditions.taken)
     adjustment = knowledge.adjustment(environment.place)
     features = latency_features(plan, composition)
     log_factor = knowledge.correction(environment.place.platform).log_factor(features)
-    log_factor += adjustment.latency.log_factor(features)
+    log_factor += conditions.pace + adjustment.latency.log_factor(features)
     factor = math.exp(log_factor)
     memory_factor = math.exp(adjustment.memory.log_factor(memory_features(plan, composition)))
     latency = estimate(factor * composition.latency_ms, composition.log_sigma, deviations=adjustment.latency_deviations)

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 # Concurrent runs beyond which another one only waits its turn instead of fighting for caches and bandwidth.
 _CROWDED = 8
+# A fair scheduler leaves a thread this part of a core at least; and other programs this part of all cores at most.
+_LEAST_LEFT = 1 / 3
+MOST_TAKEN = 0.7
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +30,13 @@ class Machine:
             caches), as a share. Those that wait for one add nothing: two to six runs on two cores took 0.96 to 1.11
             times what sharing cores alone makes of them. On one device every run counts, up to a number.
         one_device: True where runs share one device, such as a GPU, instead of cores.
+        taken: Cores that other programs take, 0 to `MOST_TAKEN` of them.
     """
 
     core_count: int
     contention: float
     one_device: bool = False
+    taken: float = 0.0
 
     def stretch(self, lane_widths: Sequence[int]) -> float:
         """How many times slower than alone each run goes while lanes of these widths are busy, at least 1."""
@@ -39,8 +44,11 @@ class Machine:
         if self.one_device:
             return count * (1 + self.contention * (min(count, _CROWDED) - 1))
         # A lane wider than the machine was no faster alone, so it demands no more than there is.
-        demand = sum(min(width, self.core_count) for width in lane_widths)
-        waiting = max(1.0, demand / self.core_count)
+        widths = [min(width, self.core_count) for width in lane_widths]
+        waiting = max(1.0, sum(widths) / (self.core_count - self.taken))
+        # Threads of a lane wait for each other, so it goes as slowly as the one that shares its core.
+        shared = max(0.0, max(widths) - (self.core_count - self.taken))
+        waiting = max(waiting, 1 / max(_LEAST_LEFT, 1 - shared))
         return waiting * (1 + self.contention * (max(1.0, count / waiting) - 1))
 
 
