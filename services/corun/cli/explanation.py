@@ -49,6 +49,8 @@ class StrategyExplanation(TypedDict):
     memory: EstimateReport
     solo_ms: float
     contention_ms: float
+    other_programs_ms: float
+    taken_cores: float
     dispatch_ms: float
     weights_mb: float
     scratch_mb: float
@@ -111,6 +113,8 @@ def _strategy(prediction: predictor_pb2.StrategyPrediction) -> StrategyExplanati
         "memory": _estimate(prediction.memory_mb),
         "solo_ms": terms.solo_ms,
         "contention_ms": terms.contention_ms,
+        "other_programs_ms": terms.other_programs_ms,
+        "taken_cores": terms.taken_cores,
         "dispatch_ms": terms.dispatch_ms,
         "weights_mb": terms.weights_mb,
         "scratch_mb": terms.scratch_mb,

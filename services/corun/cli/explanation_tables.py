@@ -16,11 +16,17 @@ def _runtimes(strategy: StrategyExplanation) -> str:
     return _number(strategy["lanes_mb"]) + (f" ({_number(shared)} shared)" if shared else "")
 
 
+def _other_programs(strategy: StrategyExplanation) -> str:
+    taken = strategy["taken_cores"]
+    return _number(strategy["other_programs_ms"]) + (f" (take {taken:.1f} cores)" if taken else "")
+
+
 # Every part of a figure below it.
 _ROWS: tuple[tuple[str, Callable[[StrategyExplanation], str]], ...] = (
     ("latency (ms)", lambda each: _words(each["latency"])),
     ("  runs alone, the longest of each stage", lambda each: _number(each["solo_ms"])),
     ("  + sharing cores and bandwidth", lambda each: _number(each["contention_ms"])),
+    ("  + other programs on the cores", _other_programs),
     ("  + handing over and collecting", lambda each: _number(each["dispatch_ms"])),
     ("  x what executions taught", lambda each: f"{each['correction_factor']:.2f}"),
     ("before it: loading what no lane holds (ms)", lambda each: _number(each["loading_ms"])),

@@ -128,6 +128,8 @@ def _strategy_prediction(prediction: StrategyPrediction) -> predictor_service_pb
         terms=predictor_service_pb2.PredictionTerms(
             solo_ms=composition.solo_ms,
             contention_ms=composition.contention_ms,
+            other_programs_ms=composition.other_programs_ms,
+            taken_cores=composition.taken,
             dispatch_ms=composition.dispatch_ms,
             weights_mb=composition.memory.weights_mb,
             scratch_mb=composition.memory.scratch_mb,

@@ -9,8 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from corun.planning.planner import Plan, PlannedRun, Stage, Strategy
 from corun.predictor.core.conditions import Conditions, Reading, Timeline, follow, shares
+from corun.predictor.core.execution import ExecutedRun, Execution
 from corun.predictor.core.knowledge import Knowledge
+from corun.predictor.core.learning import Report, examine, learn
 from corun.predictor.core.observation import Lesson, Observation
 from corun.predictor.core.sharing import Machine
 from corun.predictor.core.solo import solo_time
@@ -117,3 +120,19 @@ def test_a_change_that_one_model_shows_is_known_of_the_others(place: Place) -> N
     assert solo_time(quiet_again, place, model_name="new", batch_size=1, lane_width=2).time_ms == pytest.approx(
         200, rel=0.03
     )
+
+
+def test_what_runs_cost_each_other_is_not_taken_for_another_program(place: Place) -> None:
+    def observed(*names: str) -> tuple[Observation, ...]:
+        return tuple(Observation(name, 1, 1, 100.0 * noise) for name in names for noise in (0.98, 1.0, 1.02))
+
+    plan = Plan(
+        Strategy.PARALLEL, (Stage((PlannedRun("bert", 1, 0, (0,)), PlannedRun("vit", 1, 1, (1,)))),), lane_widths=(1, 1)
+    )
+    runs = tuple(ExecutedRun(name, 1, 1, 2, 0, time_ms) for name, time_ms in (("bert", 145.0), ("vit", 148.0)))
+    knowledge = Knowledge().learned([Lesson(place, observed("bert", "vit"))] * 4)
+    for _ in range(20):
+        report = Report(place, executions=((place, Execution(plan, CORES, 150.0, runs=runs)),))
+        knowledge = learn(knowledge, examine(knowledge, report).lessons)
+    assert knowledge.timeline(place).now == QUIET
+    assert knowledge.calibration(place).sharing.contention == pytest.approx(0.45, abs=0.06)

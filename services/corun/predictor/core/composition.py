@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from corun.planning.planner import Plan, PlannedRun
 from corun.predictor.core.interval import NOISE_FLOOR
@@ -25,15 +25,15 @@ SoloTimes = Callable[[PlannedRun, int], SoloTime]
 class Composition:
     """The explained cost of a plan.
 
-    `solo_ms` is the sum over stages of the longest solo run, `contention_ms` what sharing adds, `dispatch_ms`
-    the hand-over; they add up to the latency. `loading_ms` comes before it where no lane holds the models.
-    `taken` is how many cores other programs take meanwhile; what that adds is in `contention_ms`.
-    `log_sigma` is the standard deviation of the latency's logarithm. `solo_times` are in the order of the plan's
-    stages.
+    `solo_ms` is the sum over stages of the longest solo run, `contention_ms` what sharing adds, `other_programs_ms`
+    what programs add that take `taken` cores, `dispatch_ms` the hand-over; they add up to the latency. `loading_ms`
+    comes before it where no lane holds the models. `log_sigma` is the standard deviation of the latency's logarithm.
+    `solo_times` are in the order of the plan's stages.
     """
 
     solo_ms: float
     contention_ms: float
+    other_programs_ms: float
     dispatch_ms: float
     loading_ms: float
     taken: float
@@ -44,7 +44,7 @@ class Composition:
     @property
     def latency_ms(self) -> float:
         """From dispatch of the first run to the last result, milliseconds."""
-        return self.solo_ms + self.contention_ms + self.dispatch_ms
+        return self.solo_ms + self.contention_ms + self.other_programs_ms + self.dispatch_ms
 
 
 def compose(
@@ -55,22 +55,20 @@ def compose(
     `taken` is how many cores other programs take.
     """
     calibration = knowledge.calibration(environment.place)
-    machine = Machine(
-        environment.core_count,
-        calibration.sharing.contention,
-        calibration.rates.one_device,
-        taken,
-    )
+    alone = Machine(environment.core_count, calibration.sharing.contention, calibration.rates.one_device)
+    machine = replace(alone, taken=taken)
     stages = [[solo_times(run, plan.lane_widths[run.lane]) for run in stage.runs] for stage in plan.stages]
     spans = [_span(stage, machine) for stage in stages]
     longest = sum(max(solo.time_ms for solo in stage) for stage in stages)
     busy = sum(span for span, _ in spans)
+    without = sum(span for span, _ in (_span(stage, alone) for stage in stages)) if taken else busy
     dispatch = calibration.sharing.dispatch_ms * sum(map(len, stages))
     contention_error = calibration.sharing.contention_error * (busy - longest)
     spread = math.hypot(_summed_error([error for _, error in spans]), contention_error) / (busy + dispatch)
     return Composition(
         solo_ms=longest,
-        contention_ms=busy - longest,
+        contention_ms=without - longest,
+        other_programs_ms=busy - without,
         dispatch_ms=dispatch,
         loading_ms=loading_ms(knowledge, environment.place, plan),
         taken=taken,

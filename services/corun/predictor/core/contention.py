@@ -79,18 +79,29 @@ def measured_dispatch_ms(execution: Execution) -> float | None:
 
 def sharing_law(rates: Rates, experiences: Sequence[Experience]) -> SharingLaw:
     """The weighted median of what executions said, held towards the assumed figures while there are few."""
-    readings = [reading for each in experiences for reading in each.contentions]
+    measured = measured_contention(experiences)
     dispatches = [each.dispatch_ms for each in experiences if each.dispatch_ms is not None]
     contention, error = rates.contention, _ASSUMED_ERROR
-    if readings:
-        count = sum(bool(each.contentions) for each in experiences)
-        contention = shrunk(_weighted_median(readings), count, prior=rates.contention, prior_count=_PRIOR_COUNT)
+    if measured is not None:
+        count = measured_count(experiences)
+        contention = shrunk(measured, count, prior=rates.contention, prior_count=_PRIOR_COUNT)
         error = _MEASURED_ERROR if count >= _MEASURED_COUNT else _ASSUMED_ERROR
     dispatch = DISPATCH_MS
     if dispatches:
         dispatch = shrunk(statistics.median(dispatches), len(dispatches), prior=DISPATCH_MS, prior_count=_PRIOR_COUNT)
     largest = _LARGEST_CONTENTION if rates.one_device else _LARGEST_ON_CORES
     return SharingLaw(min(largest, max(0.0, contention)), error, min(_LARGEST_DISPATCH_MS, max(0.0, dispatch)))
+
+
+def measured_count(experiences: Sequence[Experience]) -> int:
+    """Executions that said something of contention."""
+    return sum(bool(each.contentions) for each in experiences)
+
+
+def measured_contention(experiences: Sequence[Experience]) -> float | None:
+    """The weighted median of what executions said; None where none did."""
+    readings = [reading for each in experiences for reading in each.contentions]
+    return _weighted_median(readings) if readings else None
 
 
 def _stages(execution: Execution) -> dict[int, list[ExecutedRun]]:

@@ -83,13 +83,7 @@ class Knowledge:
         timelines = dict(self.timelines)
         for place in touched(lessons):
             own = {name: history for (where, name), history in histories.items() if where == place}
-            calibration = self.calibration(place)
-            found, timelines[place] = followed(
-                own,
-                experiences.get(place, ()),
-                one_device=calibration.rates.one_device,
-                contention=calibration.sharing.contention,
-            )
+            found, timelines[place] = followed(own, experiences.get(place, ()), one_device=rates_of(place).one_device)
             histories |= {(place, name): history for name, history in found.items()}
         _forget_oldest(features, MAX_FEATURES)
         _forget_oldest(experiences, MAX_PLACES)

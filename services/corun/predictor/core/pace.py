@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from corun.predictor.core.conditions import Array, Reading, Timeline, follow, shares
+from corun.predictor.core.contention import measured_contention, measured_count
 from corun.predictor.core.curve import Curve, fit_curve
 from corun.predictor.core.execution import Experience
 from corun.predictor.core.history import FIXED_TIME_SHARE, SHORTEST_MS, History
@@ -30,6 +31,7 @@ _READING_MS = 500.0
 _MOST_READINGS = 400
 _MOST_EXPERIENCES = 64
 _TELLING_OCCASIONS = 3
+_TELLING_CONTENTIONS = 5
 _EVERY = 3
 
 _Setting = tuple[str, int]
@@ -68,7 +70,7 @@ class _Machines:
 
 
 def followed(
-    histories: Mapping[str, History], experiences: Sequence[Experience], *, one_device: bool, contention: float
+    histories: Mapping[str, History], experiences: Sequence[Experience], *, one_device: bool
 ) -> tuple[dict[str, History], Timeline]:
     """The histories of a place, by model, with their times at today's pace beside no other program; and the conditions.
 
@@ -77,7 +79,7 @@ def followed(
     # Without executions nobody has said how many cores there are, nor shown what else runs.
     core_count = experiences[-1].core_count if experiences and not one_device else 1
     taken = shares(core_count) if core_count > 1 else np.zeros(1)
-    machines = _Machines(one_device, contention, core_count, taken)
+    machines = _Machines(one_device, max(0.0, measured_contention(experiences) or 0.0), core_count, taken)
     samples = {(name, width): own for name, history in histories.items() for width, own in history.samples.items()}
     groups = _groups(samples)
     logs = {setting: [math.log(max(SHORTEST_MS, each.run_time_ms)) for each in own] for setting, own in samples.items()}
@@ -143,7 +145,13 @@ def _alone(
 def _beside(
     experiences: Sequence[Experience], curves: Mapping[_Setting, Curve], machines: _Machines
 ) -> Iterator[Reading]:
-    """Readings of stages with several runs, all of whose models were observed alone."""
+    """Readings of stages with several runs, all of whose models were observed alone.
+
+    There are none until a few executions have told what runs cost each other here: else that would look like another
+    program.
+    """
+    if measured_count(experiences) < _TELLING_CONTENTIONS:
+        return
     for each in experiences[-_MOST_EXPERIENCES:]:
         if not each.moment or not each.stages_ms:
             continue

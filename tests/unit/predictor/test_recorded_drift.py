@@ -1,0 +1,71 @@
+"""What happened when another program took a core and gave it back, learnt again.
+
+Each file of `recorded_drift` is one `tests.bench.bench_drift` on an otherwise idle machine with two cores: what the
+predictor was told and asked, and what was measured, in its order (WebAssembly in Chromium, four models). Every
+execution is predicted by what was told before it.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections import defaultdict
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import pytest
+from google.protobuf.json_format import ParseDict
+
+from corun.predictor import converters
+from corun.predictor.core.knowledge import Knowledge
+from corun.predictor.core.learning import examine, learn
+from corun.predictor.core.prediction import predict
+from corun.predictor.executions import report_of
+from corun.v1 import predictor_service_pb2 as predictor_pb2
+
+FILES = sorted((Path(__file__).parent / "recorded_drift").glob("*.json.gz"))
+QUIET, LOADED, QUIET_AGAIN = "quiet", "a core is taken", "quiet again"
+# Executions after which a change has to be known.
+KNOWN_AFTER = 5
+
+
+class Errors(defaultdict[str, list[float]]):
+    """Of latency, by phase, as shares of what was measured."""
+
+    def __init__(self, file: Path) -> None:
+        super().__init__(list)
+        knowledge = Knowledge()
+        for step in json.loads(gzip.decompress(file.read_bytes())):
+            if "observe" in step:
+                report = report_of(ParseDict(step["observe"], predictor_pb2.ObserveRequest()))
+                knowledge = learn(knowledge, examine(knowledge, report).lessons)
+            else:
+                expected_ms = latency_ms(knowledge, step["asked"], step["strategy"])
+                self[step["phase"]].append(abs(expected_ms / step["measured_ms"] - 1))
+
+
+def latency_ms(knowledge: Knowledge, asked: dict[str, Any], strategy: str) -> float:
+    request = ParseDict(asked, predictor_pb2.RecommendStrategyRequest()).prediction
+    prediction = predict(
+        knowledge,
+        converters.workload_of(request.workload),
+        converters.environment_of(request.environment),
+        batching_size=request.batching_size,
+    )
+    return next(each.latency_ms.value for each in prediction.predictions if each.strategy == strategy)
+
+
+@pytest.fixture(scope="module", params=FILES, ids=lambda file: file.name)
+def errors(request: pytest.FixtureRequest) -> Errors:
+    return Errors(request.param)
+
+
+@pytest.mark.parametrize("phase", [LOADED, QUIET_AGAIN])
+def test_a_few_executions_after_a_change_predictions_hold_again(errors: Errors, phase: str) -> None:
+    assert fmean(errors[phase][:2]) > 0.25  # nobody could know before
+    assert fmean(errors[phase][KNOWN_AFTER:]) <= 0.10
+
+
+def test_what_was_learnt_beside_the_load_does_not_spoil_what_was_known_without_it(errors: Errors) -> None:
+    assert fmean(errors[QUIET_AGAIN][KNOWN_AFTER:]) <= max(0.08, fmean(errors[QUIET]))
