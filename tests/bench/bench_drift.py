@@ -263,6 +263,7 @@ def steps(told: Told, phases: Sequence[Phase]) -> Iterator[dict[str, Any]]:
                 "strategy": trial.strategy.value,
                 "measured_ms": trial.measured_ms,
             }
+        yield {"phase": phase.name, "noise_floor": phase.noise}
 
 
 async def bench(file: Path | None = None) -> dict[str, float]:

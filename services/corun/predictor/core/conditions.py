@@ -24,8 +24,9 @@ from corun.predictor.core.sharing import MOST_TAKEN
 _PACE_STEP, _MOST_PACES = 0.05, 60
 _LEAST_TAKEN, _TAKEN_STEP, _MOST_SHARES = 0.3, 0.1, 16
 # What a reading costs at most that is far from its conditions, in standard deviations, and what it costs to change
-# them: three clear readings pay for a change of pace, two for a change of what is taken.
-_FARTHEST, _PACE_PRICE, _TAKEN_PRICE = 4.0, 8.5, 6.5
+# them: three clear readings pay for a change of pace, two for a program that takes cores, and one for its end, since
+# nothing is fast by chance beside a program that takes what it needs.
+_FARTHEST, _PACE_PRICE, _TAKEN_PRICE, _RELEASE_PRICE = 4.0, 8.5, 6.5, 3.5
 _LEAST_SIGMA = 0.03
 # Spread of readings of a kind before there are enough to tell.
 _PRIOR_SIGMA, _PRIOR_COUNT = 0.06, 4.0
@@ -116,16 +117,22 @@ def _cheapest(excess: Array, paces: Array, sigmas: Array, weights: Array) -> lis
 
 
 def _changed(costs: Array) -> Array:
-    """The least cost of coming from elsewhere: from another share at each pace, or from anything."""
-    changed: Array = np.minimum(costs.min(axis=1, keepdims=True) + _TAKEN_PRICE, costs.min() + _PACE_PRICE)
+    """The least cost of coming from elsewhere: from a larger or any other share at each pace, or from anything."""
+    from_larger = np.minimum.accumulate(costs[:, ::-1], axis=1)[:, ::-1] + _RELEASE_PRICE
+    from_any = np.minimum(costs.min(axis=1, keepdims=True) + _TAKEN_PRICE, costs.min() + _PACE_PRICE)
+    changed: Array = np.minimum(from_larger, from_any)
     return changed
 
 
 def _origin(costs: Array, place: tuple[int, int]) -> tuple[int, int]:
-    pace = place[0]
-    if costs[place] <= _changed(costs)[pace, 0]:
+    pace, share = place
+    least = _changed(costs)[place]
+    if costs[place] <= least:
         return place
-    if costs[pace].min() + _TAKEN_PRICE <= costs.min() + _PACE_PRICE:
+    larger = share + int(costs[pace, share:].argmin())
+    if costs[pace, larger] + _RELEASE_PRICE <= least:
+        return pace, larger
+    if costs[pace].min() + _TAKEN_PRICE <= least:
         return pace, int(costs[pace].argmin())
     return _least(costs)
 
