@@ -150,7 +150,7 @@ class Contest:
     async def measure(self) -> dict[str, float]:
         """Ratios of the medians, lane to hand-written page."""
         case, model = self._case, self._model
-        file = PlatformFiles(cache_folder() / "webgpu").file_for(model.files["model"], case.platform)
+        file = PlatformFiles(cache_folder() / "platform_files").file_for(model.files["model"], case.platform)
         url = self._bench.pages.publish_model(file.sha256, file.path)
         lane = await self._bench.connection.open_lane(platform=case.platform, width=WIDTH)
         dimensions = {spec.name: spec.shape for spec in model.inputs}

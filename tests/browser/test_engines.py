@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from corun.v1.resource_pool_service_pb2_grpc import ResourcePoolServiceAsyncStub  # exists in the stubs only
 
 TEXT, IMAGE, AUDIO, TEXT_INT8 = "paraphrase-minilm-l3-v2", "efficientnet-lite0", "silero-vad", "all-minilm-l6-v2"
+UNNAMED_SIZES = "pp-ocr-cls"
 
 # What the set-up installs, and what works in each on any machine.
 PLACES = [
@@ -72,7 +73,7 @@ async def test_the_same_models_give_the_same_output_everywhere(
     three_browsers: ResourcePoolServiceAsyncStub, engine: str, platform: str
 ) -> None:
     catalog = ModelCatalog(models_folder=None, cache_folder=cache_folder())
-    for name in (TEXT, AUDIO, IMAGE, TEXT_INT8) if platform != "webgpu" else ON_GPU:
+    for name in (TEXT, AUDIO, IMAGE, TEXT_INT8, UNNAMED_SIZES) if platform != "webgpu" else ON_GPU:
         model = await asyncio.to_thread(catalog.resolve, name)
         inputs = model.sample_inputs(1)
         session = onnxruntime.InferenceSession(str(model.path), providers=["CPUExecutionProvider"])

@@ -88,7 +88,7 @@ def _servicer(
         run_seconds=settings.run_timeout_seconds,
         transfer_seconds=settings.transfer_timeout_seconds,
     )
-    preparation = Preparation(pages, PlatformFiles(settings.cache_folder / "webgpu"), pool.fleet.health, limits)
+    preparation = Preparation(pages, PlatformFiles(settings.cache_folder / "platform_files"), pool.fleet.health, limits)
     capabilities = Capabilities(pool=pool, pages=pages, folder=settings.cache_folder)
     sharing = Sharing(
         pool=pool,

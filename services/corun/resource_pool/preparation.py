@@ -112,7 +112,7 @@ class Preparation:
         limit = self.limits.load_seconds
         if model.recipe is not None:
             return await lane.load_parts(model.name, urls, model.recipe, timeout=limit)
-        dimensions = {spec.name: spec.shape for spec in model.inputs}
+        dimensions = {spec.name: spec.named_shape for spec in model.inputs}
         return await lane.load(model.name, urls["model"], dimensions, timeout=limit)
 
     async def put(self, at: LeasedLane, slot: str, tensors: Mapping[str, Array]) -> None:

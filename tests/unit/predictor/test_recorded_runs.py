@@ -28,7 +28,6 @@ from corun.predictor.core.knowledge import Knowledge
 from corun.predictor.core.learning import examine, learn
 from corun.predictor.core.prediction import StrategyPrediction, predict
 from corun.predictor.core.recommendation import recommend
-from corun.predictor.core.workload import Goal as PredictedGoal
 from corun.predictor.executions import report_of
 from corun.v1 import predictor_service_pb2 as predictor_pb2
 
@@ -65,7 +64,7 @@ def predicted(knowledge: Knowledge, held_out: dict[str, Any]) -> Workload:
     )
     return Workload(
         unseen=held_out["unseen"],
-        recommended=Strategy(recommend(prediction, PredictedGoal.LATENCY).strategy),
+        recommended=Strategy(recommend(prediction, Goal.LATENCY).strategy),
         predicted={Strategy(each.strategy): each for each in prediction.predictions},
         measured={
             Strategy(name): [Figures(*figures) for figures in repeats] for name, repeats in held_out["measured"].items()
@@ -108,7 +107,7 @@ def test_latency(workloads: list[Workload]) -> None:
     assert seen.mean is not None
     assert seen.noise_floor is not None
     assert unseen.mean is not None
-    assert (seen.count, unseen.count) == (36, 18)
+    assert (seen.count, unseen.count) == (48, 24)
     assert seen.mean <= max(0.055, 1.3 * seen.noise_floor)
     assert unseen.mean <= 0.12
     assert 0.85 <= share_covered(seen, unseen) <= 0.95

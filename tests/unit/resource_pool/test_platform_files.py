@@ -9,7 +9,8 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from onnxruntime.capi.onnxruntime_inference_collection import InferenceSession
 
-from corun.resource_pool.models.platform_files import pad_convolution_channels
+from corun.resource_pool.models.platform_files import name_free_dimensions, pad_convolution_channels
+from corun.resource_pool.models.signature import read_inputs
 
 
 def convolution(channels: int, kernel: tuple[int, ...], *, group: int = 1) -> onnx.ModelProto:
@@ -49,3 +50,21 @@ def test_other_convolutions_are_left_as_they_are(channels: int, kernel: tuple[in
     before = model.SerializeToString(deterministic=True)
     assert pad_convolution_channels(model) == 0
     assert model.SerializeToString(deterministic=True) == before
+
+
+def test_free_dimensions_get_names_of_their_own_where_they_have_none_or_share_one() -> None:
+    graph = helper.make_graph(
+        [helper.make_node("Identity", ["x"], ["y"]), helper.make_node("Identity", ["ids"], ["same"])],
+        "named",
+        [
+            helper.make_tensor_value_info("x", TensorProto.FLOAT, [-1, 3, "?", "?"]),
+            helper.make_tensor_value_info("ids", TensorProto.INT64, ["batch", "sequence"]),
+        ],
+        [helper.make_tensor_value_info(name, kind, None) for name, kind in (("y", 1), ("same", 7))],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    assert name_free_dimensions(model) == 3
+    x, ids = read_inputs(model.graph)
+    assert x.shape == ("x:0", 3, "x:2", "x:3")
+    assert ids.shape == ("batch", "sequence")
+    assert name_free_dimensions(model) == 0

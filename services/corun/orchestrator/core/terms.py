@@ -3,24 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 
+from corun.planning.goal import Goal
 from corun.planning.planner import Strategy
 
 __all__ = ["Figures", "Goal", "Strategy"]
-
-
-class Goal(StrEnum):
-    """What a choice of strategy optimises."""
-
-    LATENCY = "latency"
-    THROUGHPUT = "throughput"
-    MEMORY = "memory"
-
-    @property
-    def higher_is_better(self) -> bool:
-        """True for throughput; latency and memory are better when lower."""
-        return self is Goal.THROUGHPUT
 
 
 @dataclass(frozen=True, slots=True)

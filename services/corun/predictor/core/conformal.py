@@ -18,8 +18,10 @@ _HALF_LIFE = 8.0
 _STEP, _FORGOTTEN = 0.02, 0.04
 _LEAST_RATE, _MOST_RATE = 0.01, 0.4
 _LEAST, _MOST = 0.3, 8.0
-# What a normal error would have shown, as if it had been observed: a start that a few surprises do not upset.
-_ASSUMED = tuple((NormalDist().inv_cdf(0.5 + (index + 0.5) / 20), 0.3) for index in range(10))
+# What a normal error would have shown, as if it had been observed: a start that a few surprises do not upset. It
+# fades as they become many, down to a weight each that keeps the quantile from clinging to one of them.
+_ASSUMED = tuple(NormalDist().inv_cdf(0.5 + (index + 0.5) / 20) for index in range(10))
+_ASSUMED_FIRST, _ASSUMED_LAST, _ASSUMED_HALF_LIFE = 0.8, 0.3, 16.0
 
 
 def deviations(surprises: Sequence[Surprise]) -> float:
@@ -48,12 +50,12 @@ class _Ranks:
     """Scores and the assumed ones by size, with the weight up to each of them at every moment."""
 
     def __init__(self, scores: Sequence[float]) -> None:
-        assumed, assumed_weights = zip(*_ASSUMED, strict=True)
-        values = np.concatenate([assumed, scores])
+        values = np.concatenate([_ASSUMED, scores])
         moments = np.arange(len(scores) + 1)[:, None]
         ages = moments - 1 - np.arange(len(scores))[None, :]
         aged = np.where(ages >= 0, np.power(0.5, np.maximum(ages, 0) / _HALF_LIFE), 0.0)
-        weights = np.hstack([np.tile(assumed_weights, (len(moments), 1)), aged])
+        assumed = _ASSUMED_LAST + (_ASSUMED_FIRST - _ASSUMED_LAST) * np.power(0.5, moments / _ASSUMED_HALF_LIFE)
+        weights = np.hstack([np.repeat(assumed, len(_ASSUMED), axis=1), aged])
         order = np.argsort(values, kind="stable")
         self._values = values[order]
         self._weight_up_to = np.cumsum(weights[:, order], axis=1)

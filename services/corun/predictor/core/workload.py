@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from corun.planning.goal import Goal
 from corun.planning.planner import Strategy
 
 __all__ = ["Environment", "Goal", "ModelConfig", "Place", "Platform", "Strategy", "Workload"]
@@ -16,14 +17,6 @@ class Platform(StrEnum):
     WEBGPU = "webgpu"
     WEBNN = "webnn"
     WASM = "wasm"
-
-
-class Goal(StrEnum):
-    """What the choice of a strategy optimises."""
-
-    LATENCY = "latency"
-    THROUGHPUT = "throughput"
-    MEMORY = "memory"
 
 
 @dataclass(frozen=True, slots=True)

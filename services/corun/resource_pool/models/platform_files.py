@@ -4,6 +4,9 @@ onnxruntime-web 1.30 on WebGPU miscomputes ungrouped convolutions wider than one
 are more than three and no multiple of four (microsoft/onnxruntime issue 29651; seen here with 6, 9 and 129
 channels, errors as large as the results). Zero channels are added to such inputs and to the weights: the sums
 stay what they are, and the shader takes its correct path.
+
+WebNN needs every size before a session is built, and sessions are given sizes of free dimensions by name. So free
+dimensions without a name, or that share one within an input without being equal, get names of their own.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ import hashlib
 import math
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +23,7 @@ import onnx
 from onnx import helper, numpy_helper
 
 from corun.resource_pool.models.files import ModelFile
+from corun.resource_pool.models.signature import read_inputs
 
 _CHANNEL_MULTIPLE = 4
 _SAFE_CHANNELS = 3
@@ -41,23 +45,41 @@ class PlatformFiles:
         Raises:
             OSError: when the folder cannot be written.
         """
-        if platform != "webgpu":
+        rewrite = _REWRITES.get(platform)
+        if rewrite is None:
             return own
+        folder = self._folder / platform
         with self._lock:
-            record = self._folder / f"{own.sha256}.txt"
-            digest = record.read_text() if record.is_file() else self._rewrite(own, record)
-        return own if digest == _UNCHANGED else ModelFile(self._folder / f"{digest}.onnx", digest)
+            record = folder / f"{own.sha256}.txt"
+            digest = record.read_text() if record.is_file() else _rewritten(own, record, rewrite)
+        return own if digest == _UNCHANGED else ModelFile(folder / f"{digest}.onnx", digest)
 
-    def _rewrite(self, own: ModelFile, record: Path) -> str:
-        self._folder.mkdir(parents=True, exist_ok=True)
-        graph_file = onnx.load_model(own.path, load_external_data=False)
-        digest = _UNCHANGED
-        if pad_convolution_channels(graph_file):
-            content = graph_file.SerializeToString(deterministic=True)
-            digest = hashlib.sha256(content).hexdigest()
-            _replace(self._folder / f"{digest}.onnx", content)
-        _replace(record, digest.encode())
-        return digest
+
+def _rewritten(own: ModelFile, record: Path, rewrite: Callable[[onnx.ModelProto], int]) -> str:
+    """Writes what a rewrite makes of a file beside the record of its digest; gives the digest."""
+    record.parent.mkdir(parents=True, exist_ok=True)
+    graph_file = onnx.load_model(own.path, load_external_data=False)
+    digest = _UNCHANGED
+    if rewrite(graph_file):
+        content = graph_file.SerializeToString(deterministic=True)
+        digest = hashlib.sha256(content).hexdigest()
+        _replace(record.with_name(f"{digest}.onnx"), content)
+    _replace(record, digest.encode())
+    return digest
+
+
+def name_free_dimensions(model: onnx.ModelProto) -> int:
+    """Names the free dimensions of the inputs in place, as `TensorSpec.named_shape` does; gives back how many of them
+    had another name or none."""
+    inputs = {value.name: value for value in model.graph.input}
+    count = 0
+    for spec in read_inputs(model.graph):
+        dimensions = inputs[spec.name].type.tensor_type.shape.dim
+        for dimension, name in zip(dimensions, spec.named_shape, strict=True):
+            if isinstance(name, str) and dimension.dim_param != name:
+                dimension.dim_param = name
+                count += 1
+    return count
 
 
 def pad_convolution_channels(model: onnx.ModelProto) -> int:
@@ -102,6 +124,12 @@ def _padded(
     convolution.CopyFrom(node)
     convolution.input[0], convolution.input[1] = f"{prefix}_input", f"{prefix}_weight"
     yield convolution
+
+
+_REWRITES: Mapping[str, Callable[[onnx.ModelProto], int]] = {
+    "webgpu": pad_convolution_channels,
+    "webnn": name_free_dimensions,
+}
 
 
 def _replace(path: Path, content: bytes) -> None:

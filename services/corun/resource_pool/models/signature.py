@@ -34,6 +34,16 @@ class TensorSpec:
         """The numpy type of the elements."""
         return np.dtype(self.data_type)
 
+    @property
+    def named_shape(self) -> tuple[int | str, ...]:
+        """The shape with a name of its own for each free dimension that has none, or shares one within the tensor."""
+        return tuple(
+            f"{self.name}:{axis}"
+            if size == FREE_DIMENSION or (isinstance(size, str) and self.shape.count(size) > 1)
+            else size
+            for axis, size in enumerate(self.shape)
+        )
+
 
 def read_inputs(graph: onnx.GraphProto) -> tuple[TensorSpec, ...]:
     """What a caller has to feed: the graph's inputs that have no initializer."""
