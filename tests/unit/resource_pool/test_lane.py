@@ -56,6 +56,19 @@ async def test_a_step_that_takes_too_long_is_given_up_by_name_and_spends_the_lan
         assert lane.spent
 
 
+async def test_requests_end_in_their_time_when_nobody_reads_them_and_are_whole_when_somebody_does() -> None:
+    """More than the machine holds back for a socket."""
+    async with working_lane() as (lane, worker):
+        sent = [{name: np.full(3_000_000, number, np.uint8) for name in "abcd"} for number in range(2)]
+        puts = (lane.put(str(number), tensors, timeout=0.1) for number, tensors in enumerate(sent))
+        for outcome in await asyncio.gather(*puts, return_exceptions=True):
+            assert isinstance(outcome, StepTimedOut)
+        for number, tensors in enumerate(sent):
+            request = await worker.request()
+            assert request.header["slot"] == str(number)
+            assert all(np.array_equal(request.tensors[name], tensor) for name, tensor in tensors.items())
+
+
 async def test_answers_of_an_ended_lease_go_to_nobody_and_are_counted() -> None:
     async with working_lane() as (lane, worker):
         late: list[None] = []

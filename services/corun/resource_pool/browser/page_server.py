@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import sys
 from collections import deque
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -149,7 +150,8 @@ class PageServer:
         lane = self._lanes.get(request.match_info["lane_id"])
         if lane is None:
             raise web.HTTPNotFound
-        socket = web.WebSocketResponse(compress=False, max_msg_size=0)
+        # Sending must never wait: a lane's requests are bounded by their answers.
+        socket = web.WebSocketResponse(compress=False, max_msg_size=0, writer_limit=sys.maxsize)
         await socket.prepare(request)
         await lane.attach(socket)
         return socket

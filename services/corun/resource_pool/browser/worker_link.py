@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, TypeVar
 
 from aiohttp import WSMsgType, web
 
@@ -23,8 +22,7 @@ class LaneFailed(Exception):
     """The lane refused a request; the message is its own."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Waiting:
+class _Waiting(NamedTuple):
     """A request that was not answered yet; `epoch` is that of its lease, None where it was made outside of any."""
 
     epoch: int | None
@@ -51,7 +49,6 @@ class WorkerLink:
         self.on_lost: Callable[[], None] = lambda: None
         self.on_late_result: Callable[[], None] = lambda: None
         self._socket: web.WebSocketResponse | None = None
-        self._sending = asyncio.Lock()
         self._numbers = itertools.count(1)
         self._hello: asyncio.Future[Frame] = asyncio.get_running_loop().create_future()
         self._waiting: dict[int, _Waiting] = {}
@@ -126,7 +123,7 @@ class WorkerLink:
             LaneFailed: it cannot come up.
             BrowserLost, StepTimedOut
         """
-        frame = await self._bounded(asyncio.shield(self._hello), step="opening a lane", timeout=timeout)
+        frame = await _bounded(asyncio.shield(self._hello), step="opening a lane", timeout=timeout)
         if "error" in frame.header:
             raise LaneFailed(frame.header["error"])
         return frame.header
@@ -148,50 +145,37 @@ class WorkerLink:
         """
         if self._lost is not None:
             raise self._lost
+        if self._socket is None:
+            raise BrowserLost("the lane never connected")
         number = next(self._numbers)
-        waiting = _Waiting(self.epoch if leased else None, asyncio.get_running_loop().create_future())
-        self._waiting[number] = waiting
+        reply: asyncio.Future[tuple[Frame, float]] = asyncio.get_running_loop().create_future()
+        self._waiting[number] = _Waiting(self.epoch if leased else None, reply)
         answered = False
         try:
-            message = {**header, "id": number}
-            exchange = self._exchange(message, tensors, waiting.reply)
-            frame, arrived_at = await self._bounded(exchange, step=f"{header['op']} in a lane", timeout=timeout)
+            # The socket takes whatever it is given: nothing waits here, and no frame comes between another's messages.
+            for message in encode({**header, "id": number}, tensors):
+                await self._socket.send_bytes(message)  # type: ignore[arg-type]  # views are sent as they are
+            frame, arrived_at = await _bounded(reply, step=f"{header['op']} in a lane", timeout=timeout)
             answered = True
         except ConnectionError as error:
             raise self._lost or BrowserLost("a lane's connection broke") from error
         finally:
             # After a timeout or a cancellation the worker may still be computing, or have done what nobody noted.
             self._given_up = self._given_up or (leased and not answered)
-            waiting.reply.cancel()  # an answer that is still to come finds that nobody waits
+            reply.cancel()  # an answer that is still to come finds that nobody waits
         if "error" in frame.header:
             self.failed = self.failed or not frame.header.get("refused", False)
             raise LaneFailed(frame.header["error"])
         return frame, arrived_at
 
-    async def _exchange(
-        self, header: dict[str, Any], tensors: Mapping[str, Array], reply: asyncio.Future[tuple[Frame, float]]
-    ) -> tuple[Frame, float]:
-        await self._send(header, tensors)
-        return await reply
 
-    async def _send(self, header: dict[str, Any], tensors: Mapping[str, Array]) -> None:
-        if self._socket is None:
-            raise BrowserLost("the lane never connected")
-        async with self._sending:
-            try:
-                for message in encode(header, tensors):
-                    await self._socket.send_bytes(message)  # type: ignore[arg-type]  # views are sent as they are
-            except asyncio.CancelledError:
-                self.lose("a message to a lane was cut short")
-                raise
-
-    @staticmethod
-    async def _bounded(awaitable: Awaitable[T], *, step: str, timeout: float) -> T:
-        try:
-            async with asyncio.timeout(timeout):
-                return await awaitable
-        except TimeoutError as error:
-            raise StepTimedOut(step, timeout) from error
+async def _bounded(future: asyncio.Future[T], *, step: str, timeout: float) -> T:
+    """Waits for it, and fails it when the time is over."""
+    limit = asyncio.get_running_loop().call_later(timeout, lambda: _fail(future, StepTimedOut(step, timeout)))
+    try:
+        return await future
+    finally:
+        limit.cancel()
 
 
 def _fail(future: asyncio.Future[Any], error: Exception) -> None:

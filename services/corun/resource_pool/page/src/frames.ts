@@ -1,5 +1,6 @@
-// The messages between a lane and the pool. A frame is a binary message with a length, a JSON header and the small
-// tensors, aligned to 8 bytes; each large tensor follows as a message of its own, so that nothing is copied together.
+// The messages between a lane and the pool; `frames.py` is the other end and tells how they are laid out.
+
+import { byteLength } from "./tensors";
 
 export type TensorType = "float32" | "float16" | "int64" | "int32" | "uint8" | "bool";
 
@@ -7,32 +8,25 @@ export type TensorType = "float32" | "float16" | "int64" | "int32" | "uint8" | "
 export interface HostTensor {
   type: TensorType;
   shape: readonly number[];
-  data: ArrayBuffer | ArrayBufferView<ArrayBuffer>;
-}
-
-interface TensorHeader {
-  name: string;
-  type: TensorType;
-  shape: number[];
-  length: number;
-  /** Place in the frame; absent when the tensor is a message of its own. */
-  offset?: number;
+  data: Uint8Array<ArrayBuffer>;
 }
 
 export interface Header {
   id: number;
-  tensors?: TensorHeader[];
   [key: string]: unknown;
 }
 
 export interface Frame {
   header: Header;
-  tensors: Map<string, { type: TensorType; shape: number[]; data: ArrayBuffer }>;
+  tensors: Map<string, HostTensor>;
 }
 
-const PREFIX_BYTES = 8;
+type Entry = [name: string, type: TensorType, shape: readonly number[]];
+
+const LENGTH_BYTES = 4;
 const ALIGNMENT = 8;
 const INLINE_BYTES = 65_536;
+const NO_TENSORS: ReadonlyMap<string, HostTensor> = new Map();
 
 const DECODER = new TextDecoder();
 const ENCODER = new TextEncoder();
@@ -42,13 +36,14 @@ const align = (length: number): number => Math.ceil(length / ALIGNMENT) * ALIGNM
 /** Puts frames together from the messages of a socket. */
 export class FrameReader {
   private frame: Frame | undefined;
-  private waiting: TensorHeader[] = [];
+  private waiting: Entry[] = [];
 
-  /** Takes the next message; gives the frame that it completes. */
+  /** Takes the next message; gives the frame that it completes. Its tensors are views of the messages. */
   feed(message: ArrayBuffer): Frame | undefined {
     const expected = this.waiting.shift();
     if (expected && this.frame) {
-      this.frame.tensors.set(expected.name, { type: expected.type, shape: expected.shape, data: message });
+      const [name, type, shape] = expected;
+      this.frame.tensors.set(name, { type, shape, data: new Uint8Array(message) });
     } else {
       this.begin(message);
     }
@@ -56,16 +51,20 @@ export class FrameReader {
   }
 
   private begin(message: ArrayBuffer): void {
-    const headerLength = new DataView(message).getUint32(0, true);
-    const header = JSON.parse(DECODER.decode(new Uint8Array(message, PREFIX_BYTES, headerLength))) as Header;
-    const body = align(PREFIX_BYTES + headerLength);
+    const end = message.byteLength - LENGTH_BYTES;
+    const length = new DataView(message).getUint32(end, true);
+    const text = DECODER.decode(new Uint8Array(message, end - length, length));
+    const [header, entries] = JSON.parse(text) as [Header, Entry[]];
     this.frame = { header, tensors: new Map() };
-    for (const entry of header.tensors ?? []) {
-      if (entry.offset === undefined) {
+    let offset = 0;
+    for (const entry of entries) {
+      const [name, type, shape] = entry;
+      const size = byteLength(type, shape);
+      if (size > INLINE_BYTES) {
         this.waiting.push(entry);
       } else {
-        const data = message.slice(body + entry.offset, body + entry.offset + entry.length);
-        this.frame.tensors.set(entry.name, { type: entry.type, shape: entry.shape, data });
+        this.frame.tensors.set(name, { type, shape, data: new Uint8Array(message, offset, size) });
+        offset += align(size);
       }
     }
   }
@@ -81,35 +80,31 @@ export function tensorBytes(tensors: Iterable<{ data: { byteLength: number } }>)
 }
 
 /** Sends a frame. */
-export function send(socket: WebSocket, header: Header, tensors: Record<string, HostTensor> = {}): void {
-  let offset = 0;
-  const inline: { offset: number; bytes: Uint8Array }[] = [];
+export function send(socket: WebSocket, header: Header, tensors: ReadonlyMap<string, HostTensor> = NO_TENSORS): void {
+  const entries: Entry[] = [];
+  const inline: HostTensor["data"][] = [];
   const apart: HostTensor["data"][] = [];
-  header.tensors = Object.entries(tensors).map(([name, { type, shape, data }]) => {
-    const entry: TensorHeader = { name, type, shape: [...shape], length: data.byteLength };
-    if (data.byteLength > INLINE_BYTES) {
+  let size = 0;
+  for (const [name, { type, shape, data }] of tensors) {
+    entries.push([name, type, shape]);
+    if (data.length > INLINE_BYTES) {
       apart.push(data);
-      return entry;
+    } else {
+      inline.push(data);
+      size += align(data.length);
     }
-    entry.offset = offset;
-    inline.push({ offset, bytes: bytesOf(data) });
-    offset = align(offset + data.byteLength);
-    return entry;
-  });
-  const encoded = ENCODER.encode(JSON.stringify(header));
-  const body = align(PREFIX_BYTES + encoded.length);
-  const frame = new Uint8Array(body + offset);
-  new DataView(frame.buffer).setUint32(0, encoded.length, true);
-  frame.set(encoded, PREFIX_BYTES);
-  for (const part of inline) {
-    frame.set(part.bytes, body + part.offset);
   }
-  socket.send(frame);
+  const text = ENCODER.encode(JSON.stringify([header, entries]));
+  const first = new Uint8Array(size + text.length + LENGTH_BYTES);
+  let offset = 0;
+  for (const data of inline) {
+    first.set(data, offset);
+    offset += align(data.length);
+  }
+  first.set(text, size);
+  new DataView(first.buffer).setUint32(size + text.length, text.length, true);
+  socket.send(first);
   for (const data of apart) {
     socket.send(data);
   }
-}
-
-function bytesOf(data: HostTensor["data"]): Uint8Array {
-  return ArrayBuffer.isView(data) ? new Uint8Array(data.buffer, data.byteOffset, data.byteLength) : new Uint8Array(data);
 }

@@ -19,7 +19,7 @@ export interface LaneOptions {
   width: number;
 }
 
-type Reply = [header: Record<string, unknown>, tensors?: Record<string, HostTensor>];
+type Reply = [header: Record<string, unknown>, tensors?: ReadonlyMap<string, HostTensor>];
 
 class Lane {
   private readonly models = new Map<string, Model>();
@@ -54,12 +54,12 @@ class Lane {
       case "share":
         return this.share(tensors);
       case "read":
-        return [{}, { [header.name as string]: await this.storage.read(header.name as string) }];
+        return [{}, new Map([[header.name as string, await this.storage.read(header.name as string)]])];
       case "free":
         this.storage.free(header.name as string);
         return [{}];
       case "echo":
-        return [{}, Object.fromEntries(tensors)];
+        return [{}, tensors];
       default:
         throw new Refused(`unknown operation ${String(header.op)}`);
     }
@@ -97,7 +97,7 @@ class Lane {
     const [kept, fetched] = await this.finish(outputs, keep, request.fetch === true);
     const run_ms = performance.now() - begin;
     const zero_copy = Object.keys(request.shared ?? {}).every((input) => feeds[input]?.location !== "cpu");
-    const bytes = tensorBytes(received.values()) + tensorBytes(Object.values(fetched));
+    const bytes = tensorBytes(received.values()) + tensorBytes(fetched.values());
     return [{ run_ms, kept, zero_copy: request.shared !== undefined && zero_copy, boundary_bytes: bytes }, fetched];
   }
 
@@ -135,20 +135,20 @@ class Lane {
     outputs: Feeds,
     keep: Record<string, string>,
     fetch: boolean,
-  ): Promise<[Kept[], Record<string, HostTensor>]> {
+  ): Promise<[Kept[], Map<string, HostTensor>]> {
     const kept: Kept[] = [];
-    const fetched: Record<string, HostTensor> = {};
+    const fetched = new Map<string, HostTensor>();
     for (const [output, tensor] of Object.entries(outputs)) {
       const name = keep[output];
       if (name !== undefined) {
         kept.push(this.storage.keep(name, tensor));
       } else if (fetch) {
-        fetched[output] = await toHost(tensor);
+        fetched.set(output, await toHost(tensor));
       } else {
         tensor.dispose();
       }
     }
-    if (Object.keys(fetched).length === 0) {
+    if (fetched.size === 0) {
       await this.backend.device?.queue.onSubmittedWorkDone();
     }
     if (this.backend.context && kept.length > 0) {

@@ -4,7 +4,7 @@ import type * as Runtime from "onnxruntime-web";
 import type { HostTensor, TensorType } from "./frames";
 import type { Backend, StorageType } from "./platforms";
 import { Refused } from "./refusal";
-import { byteLength, toTensor, typed } from "./tensors";
+import { byteLength, bytesOf, toTensor, typed } from "./tensors";
 
 /** What the pool is told of a shared tensor. */
 export interface Kept {
@@ -13,12 +13,6 @@ export interface Kept {
   shape: number[];
   bytes: number;
   storage: StorageType;
-}
-
-interface Received {
-  type: TensorType;
-  shape: number[];
-  data: ArrayBuffer;
 }
 
 const STORAGE_BY_LOCATION: Record<string, StorageType> = { "gpu-buffer": "webgpu", "ml-tensor": "webnn" };
@@ -32,10 +26,10 @@ export class Storage {
   ) {}
 
   /** Brings a tensor to the device. */
-  async put(name: string, received: Received): Promise<Kept> {
+  async put(name: string, received: HostTensor): Promise<Kept> {
     const { device, context } = this.backend;
     this.checkFree(name);
-    if (received.data.byteLength === 0) {
+    if (received.data.length === 0) {
       return this.keep(name, toTensor(this.runtime, received)); // no device has room for nothing
     }
     if (device) {
@@ -76,9 +70,9 @@ export class Storage {
       return { ...about, data: await readBuffer(device, buffer, byteLength(tensor.type, tensor.dims)) };
     }
     if (context && tensor.location === "ml-tensor") {
-      return { ...about, data: await context.readTensor(tensor.mlTensor as unknown as MLTensor) };
+      return { ...about, data: new Uint8Array(await context.readTensor(tensor.mlTensor as unknown as MLTensor)) };
     }
-    return { ...about, data: tensor.data as ArrayBufferView<ArrayBuffer> };
+    return { ...about, data: bytesOf(tensor.data as ArrayBufferView<ArrayBuffer>) };
   }
 
   free(name: string): void {
@@ -86,42 +80,42 @@ export class Storage {
     this.tensors.delete(name);
   }
 
-  private toGpu(device: GPUDevice, { type, shape, data }: Received): Runtime.Tensor {
-    const size = Math.max(16, Math.ceil(data.byteLength / 16) * 16);
+  private toGpu(device: GPUDevice, { type, shape, data }: HostTensor): Runtime.Tensor {
+    const size = Math.max(16, Math.ceil(data.length / 16) * 16);
     const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
     const buffer = device.createBuffer({ size, usage });
-    const padded = data.byteLength % 4 === 0 ? new Uint8Array(data) : padTo4(data);
+    const padded = data.length % 4 === 0 ? data : padTo4(data);
     device.queue.writeBuffer(buffer, 0, padded);
     const dataType = type as Runtime.Tensor.GpuBufferDataTypes;
-    const download = async () => typed(type, await readBuffer(device, buffer, data.byteLength)) as never;
+    const download = async () => typed(type, await readBuffer(device, buffer, data.length)) as never;
     const dispose = (): void => buffer.destroy();
     return this.runtime.Tensor.fromGpuBuffer(buffer as never, { dataType, dims: shape, download, dispose });
   }
 
-  private async toMl(context: MLContext, { type, shape, data }: Received): Promise<Runtime.Tensor> {
+  private async toMl(context: MLContext, { type, shape, data }: HostTensor): Promise<Runtime.Tensor> {
     const dataType = (type === "bool" ? "uint8" : type) as MLOperandDataType;
     const tensor = await context.createTensor({ dataType, shape, writable: true, readable: true });
     context.writeTensor(tensor, data);
-    const download = async () => typed(type, await context.readTensor(tensor)) as never;
+    const download = async () => typed(type, new Uint8Array(await context.readTensor(tensor))) as never;
     const dispose = (): void => tensor.destroy();
     return this.runtime.Tensor.fromMLTensor(tensor as never, { dataType: type as never, dims: shape, download, dispose });
   }
 }
 
-function padTo4(data: ArrayBuffer): Uint8Array<ArrayBuffer> {
-  const padded = new Uint8Array(Math.ceil(data.byteLength / 4) * 4);
-  padded.set(new Uint8Array(data));
+function padTo4(data: Uint8Array): Uint8Array<ArrayBuffer> {
+  const padded = new Uint8Array(Math.ceil(data.length / 4) * 4);
+  padded.set(data);
   return padded;
 }
 
-async function readBuffer(device: GPUDevice, buffer: GPUBuffer, length: number): Promise<ArrayBuffer> {
+async function readBuffer(device: GPUDevice, buffer: GPUBuffer, length: number): Promise<HostTensor["data"]> {
   const size = Math.ceil(length / 4) * 4;
   const staging = device.createBuffer({ size, usage: GPUBufferUsage.COPY_DST | GPUBufferUsage.MAP_READ });
   const commands = device.createCommandEncoder();
   commands.copyBufferToBuffer(buffer, 0, staging, 0, size);
   device.queue.submit([commands.finish()]);
   await staging.mapAsync(GPUMapMode.READ);
-  const data = staging.getMappedRange().slice(0, length);
+  const data = new Uint8Array(staging.getMappedRange().slice(0, length));
   staging.destroy();
   return data;
 }

@@ -9,11 +9,11 @@ interface MLTensor {
 interface MLContext {
   createTensor(descriptor: {
     dataType: MLOperandDataType;
-    shape: number[];
+    shape: readonly number[];
     readable?: boolean;
     writable?: boolean;
   }): Promise<MLTensor>;
-  writeTensor(tensor: MLTensor, data: ArrayBuffer): void;
+  writeTensor(tensor: MLTensor, data: Uint8Array): void;
   readTensor(tensor: MLTensor): Promise<ArrayBuffer>;
 }
 
