@@ -281,6 +281,8 @@ class Attempt:
 
 async def _together(*work: Coroutine[None, None, T]) -> list[T]:
     """All at the same time; when one fails the others are given up, and have let go of their lanes on return."""
+    if len(work) == 1:  # a task of its own would cost turns of the loop, which count as latency
+        return [await work[0]]
     tasks = [asyncio.ensure_future(each) for each in work]
     try:
         return list(await asyncio.gather(*tasks))
