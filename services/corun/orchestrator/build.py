@@ -100,7 +100,13 @@ async def build(settings: Settings) -> AsyncIterator[Service]:
         stack.push_async_callback(executions.close)
         starting = Starting(context, executions, admission, configurations, settings)
         servicer = OrchestratorServicer(
-            peers, executions, starting, configurations=configurations, adapting=adapting, refinements=refinements
+            peers,
+            executions,
+            starting,
+            delivery=delivery,
+            configurations=configurations,
+            adapting=adapting,
+            refinements=refinements,
         )
 
         async def drain() -> None:

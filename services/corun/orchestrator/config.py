@@ -35,7 +35,8 @@ class Settings(ServiceSettings):
         peer_check_interval_seconds: Between two looks at the health of each service.
         heartbeat_seconds: A stream in which nothing happens for so long says that it is alive.
         validation_interval: Every how many executions on a platform are validated.
-        error_threshold: Largest acceptable error (1 = 100 %); absent, the validator's setting holds.
+        error_threshold: Largest acceptable error (1 = 100 %); absent, the validator's setting holds, and executions
+            that are validated wait for its judgement.
         prediction_refinement: Whether the predictor is refined when the validator recommends it.
         refinement_timeout_seconds: For one refinement, from the records to the judgement.
         refinement_pause_seconds: Shortest time between two looks at whether a platform needs one.

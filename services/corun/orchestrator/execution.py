@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from corun.errors import PeerUnavailable
 from corun.orchestrator.afterwards import MANY_RUNS, noted
 from corun.orchestrator.context import ExecutionContext
+from corun.orchestrator.converters import judgement_of
 from corun.orchestrator.core.choice import Choice, choose, without_prediction
 from corun.orchestrator.core.configuration import Configuration, by_thresholds
 from corun.orchestrator.core.events import EventFilter
@@ -190,20 +191,33 @@ class Execution:
         record = await asyncio.to_thread(make) if len(measurement.runs) > MANY_RUNS else make()
         platform = platform_name(self._preparation.environment.platform)
         is_due = self._order.policy.is_due(self._context.counter.next_number(platform)) and outlook.is_predicted
+        judgement = self._judgement(record) if is_due else None
+        if judgement is not None:
+            result.errors.CopyFrom(judgement.errors)
         answers = await self._recording.settle(
             Event(completed=result), [self._told(record, validated=is_due)], what="not recorded", counted_on=platform
         )
+        if judgement is not None:
+            self._live.emit(Event(validated=judgement))
         # It is on disk here: nobody has to wait until the validator has taken what it is not asked anything about.
-        result.record_queued = bool(answers) and not is_due and self._context.delivery.is_prompt
+        asks = is_due and judgement is None
+        result.record_queued = bool(answers) and not asks and self._context.delivery.is_prompt
         if result.record_queued:
             return
         for coming in answers:
             answer = await self._recording.answer(coming, otherwise="not recorded")
             result.recorded = answer is not None
-            if isinstance(answer, validator_pb2.ValidatePredictionResponse):
+            if asks and isinstance(answer, validator_pb2.ValidatePredictionResponse):
                 result.errors.CopyFrom(answer.errors)
                 self._live.emit(Event(validated=answer))
         result.record_queued = self._recording.postponed and not result.recorded
+
+    def _judgement(self, record: validator_pb2.ExecutionRecord) -> validator_pb2.ValidatePredictionResponse | None:
+        """The validator's judgement, where it is known beforehand, and a validator is there to put it on record."""
+        threshold = self._order.policy.error_threshold
+        if threshold is None or not self._context.delivery.is_prompt:
+            return None
+        return judgement_of(record, error_threshold=threshold)
 
     def _told(
         self, record: validator_pb2.ExecutionRecord, *, validated: bool

@@ -59,6 +59,7 @@ class Recording(Generic[Event]):
 
     async def answer(self, coming: asyncio.Future[_Answer], *, otherwise: str) -> _Answer | None:
         """What the validator says to a record; None, and a warning, where it does not take it now or at all."""
+        self._delivery.hurry()
         try:
             async with asyncio.timeout(self._wait_seconds):
                 return await asyncio.shield(coming)
