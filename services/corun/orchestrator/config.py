@@ -27,6 +27,8 @@ class Settings(ServiceSettings):
         state_folder: Where executions, their events, and records for the validator are kept.
         prepare_timeout_seconds: For listing models by name and for capabilities: the first call may fetch
             or make model files and start browsers to try them.
+        preparation_reuse_seconds: How long what the pool said of models and engines is taken for so; 0: it is asked for
+            every execution.
         peer_timeout_seconds: For every other short call.
         profile_timeout_seconds: For measuring one model alone.
         execute_timeout_seconds: For carrying out one plan with all its iterations.
@@ -66,6 +68,7 @@ class Settings(ServiceSettings):
     validator_target: str = "127.0.0.1:50054"
     peer_timeout_seconds: Seconds = 10.0
     prepare_timeout_seconds: Seconds = 600.0
+    preparation_reuse_seconds: Annotated[float, Field(ge=0, le=3600)] = 5.0
     profile_timeout_seconds: Seconds = 600.0
     execute_timeout_seconds: Seconds = 3600.0
     full_pool_timeout_seconds: Seconds = 300.0

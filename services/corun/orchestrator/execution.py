@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from corun.errors import PeerUnavailable
+from corun.errors import CorunError, PeerUnavailable
 from corun.orchestrator.afterwards import MANY_RUNS, noted
 from corun.orchestrator.context import ExecutionContext
 from corun.orchestrator.converters import judgement_of
@@ -22,6 +23,7 @@ from corun.orchestrator.preparation import Preparation
 from corun.orchestrator.records import execution_record
 from corun.orchestrator.steps import CommonSteps
 from corun.plumbing.names import platform_name
+from corun.plumbing.status import RemoteError
 from corun.v1 import core_pb2
 from corun.v1 import orchestrator_service_pb2 as orchestrator_pb2
 from corun.v1 import resource_pool_service_pb2 as pool_pb2
@@ -86,15 +88,13 @@ class Execution:
         choice = self._choice(outlook, silence)
         self._live.emit(Event(chosen=outlook.announced(choice)))
         async with self._steps.turn() as queue_time_ms:
-            measurement = await carry_out(
-                self._context.peers, self._request(outlook.plan_of(choice.strategy)), self._forward
-            )
+            measurement = await self._carry_out(outlook.plan_of(choice.strategy))
         result = orchestrator_pb2.ExecutionResult(
             execution_id=self._live.execution_id,
             chosen=outlook.announced(choice),
             predicted=outlook.prediction_of(choice.strategy),
             measured=self._shown(measurement),
-            models=self._preparation.models,
+            models=await self._models_as_run(measurement),
             plan=outlook.plan_of(choice.strategy),
             queue_time_ms=queue_time_ms,
             record_queued=True,
@@ -133,6 +133,25 @@ class Execution:
             inputs=self._order.inputs,
             return_outputs=self._order.return_outputs,
         )
+
+    async def _carry_out(self, plan: core_pb2.Plan) -> pool_pb2.Measurement:
+        try:
+            return await carry_out(self._context.peers, self._request(plan), self._forward)
+        except (PeerUnavailable, RemoteError):
+            self._context.preparations.forget()
+            raise
+
+    async def _models_as_run(self, measurement: pool_pb2.Measurement) -> Sequence[pool_pb2.ModelInfo]:
+        """The models, looked at once more where one was changed since; a warning says so."""
+        if not self._preparation.changed(measurement):
+            return self._preparation.models
+        known, prepared = self._context.preparations, self._preparation
+        known.forget()
+        try:
+            again = await known.of(prepared.workload, prepared.environment.platform, prepared.preferences)
+        except (CorunError, RemoteError):
+            return prepared.models
+        return again.models
 
     def _forward(self, event: pool_pb2.ExecutePlanResponse) -> None:
         if not self._filter.passes(event.WhichOneof("event")):

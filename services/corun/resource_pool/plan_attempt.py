@@ -96,6 +96,7 @@ class Attempt:
             adapter=first.lane.adapter,
             software_adapter=first.lane.software_adapter,
             weights_origins={name: model.weights_origin for name, model in self.order.models.items()},
+            model_sha256s={name: model.sha256 for name, model in self.order.models.items()},
             retry_count=self.retries,
             lanes=tuple(self._lane_uses(copies)),
             fallbacks=tuple(dict.fromkeys(each.fallback for each in self.choices.values() if each.fallback)),
