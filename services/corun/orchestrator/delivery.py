@@ -23,7 +23,7 @@ _log = structlog.get_logger(__name__)
 _SHORTEST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.25, 10.0
 # With all services in one process the validator takes its time from whatever runs then: so an execution that does not
 # wait for it ends first.
-_GATHERED_SECONDS = 0.05
+_GATHERED_SECONDS = 0.02
 
 # Refusals that will not change: trying again would hold up everything behind.
 _FINAL = frozenset({"INVALID_ARGUMENT", "ALREADY_EXISTS", "FAILED_PRECONDITION", "NOT_FOUND", "OUT_OF_RANGE"})

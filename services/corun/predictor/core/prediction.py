@@ -53,6 +53,7 @@ def predict(knowledge: Knowledge, workload: Workload, environment: Environment, 
     """
     solo_times = remembered_solo_times(knowledge, environment.place)
     predictions = []
+    compositions: dict[tuple[object, ...], Composition] = {}
     names = {model.model_name for model in workload.models}
     graphs = {name: knowledge.features[name] for name in names if name in knowledge.features}
     fixed_batch = {name for name, graph in graphs.items() if not graph.dynamic_batch}
@@ -64,7 +65,10 @@ def predict(knowledge: Knowledge, workload: Workload, environment: Environment, 
             batching_size=batching_size,
             fixed_batch=fixed_batch,
         )
-        predictions.append(predict_plan(knowledge, plan, environment, solo_times))
+        schedule = (plan.stages, plan.lane_widths)  # several strategies may make the same one, of one model always
+        if schedule not in compositions:
+            compositions[schedule] = compose(plan, environment, knowledge, solo_times)
+        predictions.append(_corrected(knowledge, plan, environment.place, compositions[schedule]))
     suggestions = suggest_profiles(knowledge, workload, environment, [each.plan for each in predictions])
     return Prediction(tuple(predictions), suggestions, knowledge.calibration(environment.place).noise)
 
@@ -73,10 +77,13 @@ def predict_plan(
     knowledge: Knowledge, plan: Plan, environment: Environment, solo_times: SoloTimes
 ) -> StrategyPrediction:
     """Predicts one plan: the composition of its parts, then what executions say the composition gets wrong."""
-    composition = compose(plan, environment, knowledge, solo_times)
-    adjustment = knowledge.adjustment(environment.place)
+    return _corrected(knowledge, plan, environment.place, compose(plan, environment, knowledge, solo_times))
+
+
+def _corrected(knowledge: Knowledge, plan: Plan, place: Place, composition: Composition) -> StrategyPrediction:
+    adjustment = knowledge.adjustment(place)
     features = latency_features(plan, composition)
-    log_factor = knowledge.correction(environment.place.platform).log_factor(features)
+    log_factor = knowledge.correction(place.platform).log_factor(features)
     log_factor += adjustment.latency.log_factor(features)
     factor = math.exp(log_factor)
     memory_factor = math.exp(adjustment.memory.log_factor(memory_features(plan, composition)))
