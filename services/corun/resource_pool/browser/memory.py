@@ -42,8 +42,8 @@ class MemorySampler:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._ended.set()
-        if self._watching is not None:
-            await asyncio.shield(self._watching)
+        assert self._watching is not None
+        await asyncio.shield(asyncio.gather(asyncio.to_thread(self._sample), self._watching))
 
     def peak_over(self, idle_mb: float) -> MemoryPeak:
         """The peak over the browsers' idle size, never below 0. Call it when the context is closed."""
@@ -55,7 +55,6 @@ class MemorySampler:
         pause = self._interval_seconds
         while not await self._ends_within(pause):
             pause = max(self._interval_seconds, 10 * await asyncio.to_thread(self._sample))
-        await asyncio.to_thread(self._sample)
 
     async def _ends_within(self, seconds: float) -> bool:
         try:
