@@ -210,33 +210,30 @@ class Execution:
         record = await asyncio.to_thread(make) if len(measurement.runs) > MANY_RUNS else make()
         platform = platform_name(self._preparation.environment.platform)
         is_due = self._order.policy.is_due(self._context.counter.next_number(platform)) and outlook.is_predicted
+        request = self._told(record, validated=is_due)
         judgement = self._judgement(record) if is_due else None
-        if judgement is not None:
-            result.errors.CopyFrom(judgement.errors)
-        answers = await self._recording.settle(
-            Event(completed=result), [self._told(record, validated=is_due)], what="not recorded", counted_on=platform
-        )
-        if judgement is not None:
-            self._live.emit(Event(validated=judgement))
-        # It is on disk here: nobody has to wait until the validator has taken what it is not asked anything about.
-        asks = is_due and judgement is None
-        result.record_queued = bool(answers) and not asks and self._context.delivery.is_prompt
-        if result.record_queued:
+        if self._context.delivery.is_prompt and (judgement is not None or not is_due):
+            # Nobody has to wait until the validator has taken what it is not asked anything about.
+            if judgement is not None:
+                result.errors.CopyFrom(judgement.errors)
+                self._live.emit(Event(validated=judgement))
+            result.record_queued = self._recording.settle_with_end(request, what="not recorded", counted_on=platform)
             return
+        answers = await self._recording.settle(
+            Event(completed=result), [request], what="not recorded", counted_on=platform
+        )
         for coming in answers:
             answer = await self._recording.answer(coming, otherwise="not recorded")
             result.recorded = answer is not None
-            if asks and isinstance(answer, validator_pb2.ValidatePredictionResponse):
+            if isinstance(answer, validator_pb2.ValidatePredictionResponse):
                 result.errors.CopyFrom(answer.errors)
                 self._live.emit(Event(validated=answer))
         result.record_queued = self._recording.postponed and not result.recorded
 
     def _judgement(self, record: validator_pb2.ExecutionRecord) -> validator_pb2.ValidatePredictionResponse | None:
-        """The validator's judgement, where it is known beforehand, and a validator is there to put it on record."""
+        """The validator's judgement, where it is known beforehand."""
         threshold = self._order.policy.error_threshold
-        if threshold is None or not self._context.delivery.is_prompt:
-            return None
-        return judgement_of(record, error_threshold=threshold)
+        return None if threshold is None else judgement_of(record, error_threshold=threshold)
 
     def _told(
         self, record: validator_pb2.ExecutionRecord, *, validated: bool
