@@ -43,7 +43,12 @@ class MemorySampler:
     ) -> None:
         self._ended.set()
         assert self._watching is not None
-        await asyncio.shield(asyncio.gather(asyncio.to_thread(self._sample), self._watching))
+        begin, sizes = time.monotonic(), [each.counted() for each in self._scales]
+        if None in sizes:
+            await asyncio.shield(asyncio.gather(asyncio.to_thread(self._sample), self._watching))
+        else:
+            self._note(sum(size or 0 for size in sizes), begin)
+            await asyncio.shield(self._watching)
 
     def peak_over(self, idle_mb: float) -> MemoryPeak:
         """The peak over the browsers' idle size, never below 0. Call it when the context is closed."""
@@ -66,7 +71,9 @@ class MemorySampler:
     def _sample(self) -> float:
         """Takes a sample; gives back the seconds it took."""
         begin = time.monotonic()
-        size = sum(each.follow() for each in self._scales)
+        self._note(sum(each.follow() for each in self._scales), begin)
+        return time.monotonic() - begin
+
+    def _note(self, size: int, begin: float) -> None:
         self._peak_bytes = max(self._peak_bytes, size)
         self._times.append(begin)
-        return time.monotonic() - begin

@@ -48,6 +48,21 @@ class Scales:
         self._weighed.clear()
         return self.follow()
 
+    def counted(self) -> int | None:
+        """The same as `follow` gives, in some 0.3 ms that need no thread; None where a process has to be weighed."""
+        members = processes.members(self._main)
+        if self._weighed.keys() != set(members):
+            return None
+        total = 0
+        for process_id in members:
+            with suppress(OSError):
+                resident = _counted(process_id, "status", (b"RssAnon:", b"RssShmem:"))
+                weighed = self._weighed.get(process_id)
+                if weighed is None or abs(resident - weighed.resident) > _FOLLOWED_BYTES:
+                    return None
+                total += weighed.size + resident - weighed.resident
+        return total
+
     def follow(self) -> int:
         """The size now, in bytes, in about 1 ms: only processes of which much changed are weighed, or all when one was
         born or has ended, for they share what they inherit.
