@@ -109,15 +109,25 @@ async def embedded_stack(**options: Unpack[StackOptions]) -> AsyncIterator[str]:
 
 
 def _stack_settings(options: StackOptions) -> dict[str, ServiceSettings]:
-    threshold = options.get("error_threshold")
     validator = settings_of(
         "validator",
         db_path=options.get("db_path"),
-        error_threshold=threshold,
+        error_threshold=options.get("error_threshold"),
         history_size=options.get("history_size"),
         refinement_interval=options.get("refinement_interval"),
         enable_trend_analysis=options.get("enable_trend_analysis"),
     )
+    orchestrator = settings_of(
+        "orchestrator",
+        state_folder=_executions_folder(options, validator),
+        validation_interval=options.get("validation_interval"),
+        error_threshold=options.get("error_threshold"),
+        prediction_refinement=options.get("prediction_refinement"),
+        enable_adaptive_optimization=options.get("enable_adaptive_optimization"),
+        exploration_rate=options.get("exploration_rate"),
+    )
+    # One that knows the validator's threshold need not wait for its judgement.
+    threshold = orchestrator.model_dump()["error_threshold"] or validator.model_dump()["error_threshold"]
     return {
         "validator": validator,
         "predictor": settings_of("predictor", state_folder=options.get("state_folder")),
@@ -126,15 +136,7 @@ def _stack_settings(options: StackOptions) -> dict[str, ServiceSettings]:
             max_connections=options.get("max_connections"),
             models_folder=options.get("models_folder"),
         ),
-        "orchestrator": settings_of(
-            "orchestrator",
-            state_folder=_executions_folder(options, validator),
-            validation_interval=options.get("validation_interval"),
-            error_threshold=threshold,
-            prediction_refinement=options.get("prediction_refinement"),
-            enable_adaptive_optimization=options.get("enable_adaptive_optimization"),
-            exploration_rate=options.get("exploration_rate"),
-        ),
+        "orchestrator": orchestrator.model_copy(update={"error_threshold": threshold}),
     }
 
 

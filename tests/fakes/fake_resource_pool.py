@@ -213,6 +213,7 @@ class FakeResourcePool(ResourcePoolServiceServicer):
             load_time_ms=2.5,
             retry_count=self.retry_count,
             fallbacks=self.fallbacks,
+            model_sha256s={name: model.sha256 for name, model in self.models.items()},
         )
 
     def _engine_of(self, request: pool_pb2.ExecutePlanRequest, model_name: str) -> str:

@@ -50,9 +50,7 @@ class FakeValidator(UnaskedRecord):
         self, request: validator_pb2.RecordExecutionRequest, _context: Context
     ) -> validator_pb2.RecordExecutionResponse:
         """Keeps the execution."""
-        if self.held is not None:
-            await self.held.wait()
-        self._fail_if_told()
+        await self._until_free()
         new = self._record(request.execution)
         return validator_pb2.RecordExecutionResponse(newly_recorded=new, execution_count=len(self.executions))
 
@@ -60,7 +58,7 @@ class FakeValidator(UnaskedRecord):
         self, request: validator_pb2.ValidatePredictionRequest, _context: Context
     ) -> validator_pb2.ValidatePredictionResponse:
         """Keeps the request."""
-        self._fail_if_told()
+        await self._until_free()
         if self.validation_error is not None:
             raise self.validation_error
         self._record(request.execution)
@@ -140,6 +138,11 @@ class FakeValidator(UnaskedRecord):
         if new:
             self.executions.append(execution)
         return new
+
+    async def _until_free(self) -> None:
+        if self.held is not None:
+            await self.held.wait()
+        self._fail_if_told()
 
     def _fail_if_told(self, error: Exception | None = None) -> None:
         told = self.error or error

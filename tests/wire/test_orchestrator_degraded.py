@@ -147,6 +147,7 @@ async def test_records_wait_for_a_validator_that_is_down_and_come_in_order_each_
             await until_health(stack, "validator", "SERVING")
             await until(lambda: len(stack.validator.validations) >= 2)
             after = await execute(stack)
+            await until(lambda: len(stack.validator.executions) > len(ids))
     assert [each.execution_id for each in stack.validator.executions] == [*ids, after[0].accepted.execution_id]
     assert [each.execution.execution_id for each in stack.validator.validations] == ids[1::2]
     assert after[-1].completed.recorded or after[-1].completed.record_queued

@@ -81,8 +81,30 @@ async def test_the_requests_threshold_comes_before_the_settings(
 ) -> None:
     async with orchestrator_stack(validation_interval=1, error_threshold=setting) as stack:
         await run(stack, policy=orchestrator_pb2.ValidationPolicy(error_threshold=policy))
+        await until(lambda: stack.validator.validations)
         request = stack.validator.validations[0]
     assert (request.error_threshold if request.HasField("error_threshold") else None) == sent
+
+
+@pytest.mark.parametrize(("threshold", "within"), [(0.01, False), (100.0, True)])
+async def test_an_execution_whose_threshold_is_known_is_judged_before_the_validator_has_it(
+    threshold: float, *, within: bool
+) -> None:
+    async with orchestrator_stack(validation_interval=1, error_threshold=threshold) as stack:
+        await run(stack)
+        await until(lambda: stack.validator.validations)
+        stack.validator.held = asyncio.Event()
+        *_, validated, completed = await run(stack)
+        assert len(stack.validator.validations) == 1
+        stack.validator.held.set()
+    result = completed.completed
+    assert (result.recorded, result.record_queued, list(result.degraded)) == (False, True, [])
+    predicted, measured = result.predicted.latency_ms.value, result.measured.performance.latency_ms
+    assert result.errors.latency == abs(predicted - measured) / measured > 0
+    assert validated.validated.errors == result.errors
+    assert validated.validated.bias.latency == (predicted - measured) / measured
+    assert validated.validated.within_threshold is within
+    assert stack.validator.validations[-1].execution.execution_id == result.execution_id
 
 
 async def test_an_execution_completes_without_a_validator_and_says_that_it_is_not_recorded() -> None:

@@ -54,6 +54,7 @@ def noted(preparation: Preparation, measurements: Sequence[pool_pb2.Measurement]
             fallbacks=fallbacks_of(measurement),
             retry_count=measurement.retry_count,
             run_count=len(measurement.runs),
+            changed=preparation.changed(measurement),
         )
         warnings.update(dict.fromkeys(found))
     return list(warnings)

@@ -21,6 +21,7 @@ from corun.orchestrator.lessons import Lessons
 from corun.orchestrator.orders import default_configuration
 from corun.orchestrator.peer_health import PeerHealth
 from corun.orchestrator.peers import Link, Peers, Timeouts
+from corun.orchestrator.preparation import Preparations
 from corun.orchestrator.refinements import Refinements
 from corun.orchestrator.servicer import OrchestratorServicer
 from corun.orchestrator.starting import Starting
@@ -77,6 +78,7 @@ async def build(settings: Settings) -> AsyncIterator[Service]:
             health=health,
             counter=ExecutionCounter(await store.executions.execution_counts()),
             refinements=refinements,
+            preparations=Preparations(peers, reuse_seconds=settings.preparation_reuse_seconds),
             exploration=Exploration(settings.exploration_rate, settings.exploration_seed),
             record_wait_seconds=settings.peer_timeout_seconds,
             max_waiting_bytes=int(settings.outbox_max_mb * 1e6),
@@ -100,7 +102,13 @@ async def build(settings: Settings) -> AsyncIterator[Service]:
         stack.push_async_callback(executions.close)
         starting = Starting(context, executions, admission, configurations, settings)
         servicer = OrchestratorServicer(
-            peers, executions, starting, configurations=configurations, adapting=adapting, refinements=refinements
+            peers,
+            executions,
+            starting,
+            delivery=delivery,
+            configurations=configurations,
+            adapting=adapting,
+            refinements=refinements,
         )
 
         async def drain() -> None:

@@ -27,6 +27,8 @@ class Settings(ServiceSettings):
         state_folder: Where executions, their events, and records for the validator are kept.
         prepare_timeout_seconds: For listing models by name and for capabilities: the first call may fetch
             or make model files and start browsers to try them.
+        preparation_reuse_seconds: How long what the pool said of models and engines is taken for so; 0: it is asked for
+            every execution.
         peer_timeout_seconds: For every other short call.
         profile_timeout_seconds: For measuring one model alone.
         execute_timeout_seconds: For carrying out one plan with all its iterations.
@@ -35,7 +37,8 @@ class Settings(ServiceSettings):
         peer_check_interval_seconds: Between two looks at the health of each service.
         heartbeat_seconds: A stream in which nothing happens for so long says that it is alive.
         validation_interval: Every how many executions on a platform are validated.
-        error_threshold: Largest acceptable error (1 = 100 %); absent, the validator's setting holds.
+        error_threshold: Largest acceptable error (1 = 100 %); absent, the validator's setting holds, and executions
+            that are validated wait for its judgement.
         prediction_refinement: Whether the predictor is refined when the validator recommends it.
         refinement_timeout_seconds: For one refinement, from the records to the judgement.
         refinement_pause_seconds: Shortest time between two looks at whether a platform needs one.
@@ -65,6 +68,7 @@ class Settings(ServiceSettings):
     validator_target: str = "127.0.0.1:50054"
     peer_timeout_seconds: Seconds = 10.0
     prepare_timeout_seconds: Seconds = 600.0
+    preparation_reuse_seconds: Annotated[float, Field(ge=0, le=3600)] = 5.0
     profile_timeout_seconds: Seconds = 600.0
     execute_timeout_seconds: Seconds = 3600.0
     full_pool_timeout_seconds: Seconds = 300.0

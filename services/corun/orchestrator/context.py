@@ -11,6 +11,7 @@ from corun.orchestrator.lessons import Lessons
 from corun.orchestrator.live import Event, LiveExecution
 from corun.orchestrator.peer_health import PeerHealth
 from corun.orchestrator.peers import Peers
+from corun.orchestrator.preparation import Preparations
 from corun.orchestrator.recording import Recording
 from corun.orchestrator.refinements import Refinements
 from corun.orchestrator.turns import Turns
@@ -33,6 +34,7 @@ class ExecutionContext:
     health: PeerHealth
     counter: ExecutionCounter
     refinements: Refinements
+    preparations: Preparations
     exploration: Exploration
     record_wait_seconds: float
     max_waiting_bytes: int

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
+from corun.errors import InvalidField
 from corun.orchestrator.core.adaptation import Measured
 from corun.orchestrator.core.cautions import Fallback
 from corun.orchestrator.core.configuration import Configuration
@@ -21,6 +22,8 @@ from corun.v1 import orchestrator_service_pb2 as orchestrator_pb2
 from corun.v1 import predictor_service_pb2 as predictor_pb2
 from corun.v1 import resource_pool_service_pb2 as pool_pb2
 from corun.v1 import validator_service_pb2 as validator_pb2
+from corun.validation.error_rates import error_rates, signed_errors
+from corun.validation.messages import rates_message, signed_message
 
 
 def strategy_of(value: core_pb2.Strategy.ValueType) -> Strategy:
@@ -109,6 +112,22 @@ def recorded_performance(figures: Figures) -> validator_pb2.RecordedPerformance:
         latency_ms=figures.latency_ms,
         throughput_items_per_second=figures.throughput_items_per_second,
         memory_mb=max(0.0, figures.memory_mb),
+    )
+
+
+def judgement_of(
+    record: validator_pb2.ExecutionRecord, *, error_threshold: float
+) -> validator_pb2.ValidatePredictionResponse | None:
+    """How the validator will judge a record with a prediction, without the count of its validations; None where it will
+    refuse."""
+    try:
+        errors = error_rates(record.predicted, record.measured)
+    except InvalidField:
+        return None
+    return validator_pb2.ValidatePredictionResponse(
+        errors=rates_message(errors),
+        within_threshold=errors.within(error_threshold),
+        bias=signed_message(signed_errors(record.predicted, record.measured)),
     )
 
 

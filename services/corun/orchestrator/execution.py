@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from corun.errors import PeerUnavailable
+from corun.errors import CorunError, PeerUnavailable
 from corun.orchestrator.afterwards import MANY_RUNS, noted
 from corun.orchestrator.context import ExecutionContext
+from corun.orchestrator.converters import judgement_of
 from corun.orchestrator.core.choice import Choice, choose, without_prediction
 from corun.orchestrator.core.configuration import Configuration, by_thresholds
 from corun.orchestrator.core.events import EventFilter
@@ -21,6 +23,7 @@ from corun.orchestrator.preparation import Preparation
 from corun.orchestrator.records import execution_record
 from corun.orchestrator.steps import CommonSteps
 from corun.plumbing.names import platform_name
+from corun.plumbing.status import RemoteError
 from corun.v1 import core_pb2
 from corun.v1 import orchestrator_service_pb2 as orchestrator_pb2
 from corun.v1 import resource_pool_service_pb2 as pool_pb2
@@ -85,15 +88,13 @@ class Execution:
         choice = self._choice(outlook, silence)
         self._live.emit(Event(chosen=outlook.announced(choice)))
         async with self._steps.turn() as queue_time_ms:
-            measurement = await carry_out(
-                self._context.peers, self._request(outlook.plan_of(choice.strategy)), self._forward
-            )
+            measurement = await self._carry_out(outlook.plan_of(choice.strategy))
         result = orchestrator_pb2.ExecutionResult(
             execution_id=self._live.execution_id,
             chosen=outlook.announced(choice),
             predicted=outlook.prediction_of(choice.strategy),
             measured=self._shown(measurement),
-            models=self._preparation.models,
+            models=await self._models_as_run(measurement),
             plan=outlook.plan_of(choice.strategy),
             queue_time_ms=queue_time_ms,
             record_queued=True,
@@ -132,6 +133,25 @@ class Execution:
             inputs=self._order.inputs,
             return_outputs=self._order.return_outputs,
         )
+
+    async def _carry_out(self, plan: core_pb2.Plan) -> pool_pb2.Measurement:
+        try:
+            return await carry_out(self._context.peers, self._request(plan), self._forward)
+        except (PeerUnavailable, RemoteError):
+            self._context.preparations.forget()
+            raise
+
+    async def _models_as_run(self, measurement: pool_pb2.Measurement) -> Sequence[pool_pb2.ModelInfo]:
+        """The models, looked at once more where one was changed since; a warning says so."""
+        if not self._preparation.changed(measurement):
+            return self._preparation.models
+        known, prepared = self._context.preparations, self._preparation
+        known.forget()
+        try:
+            again = await known.of(prepared.workload, prepared.environment.platform, prepared.preferences)
+        except (CorunError, RemoteError):
+            return prepared.models
+        return again.models
 
     def _forward(self, event: pool_pb2.ExecutePlanResponse) -> None:
         if not self._filter.passes(event.WhichOneof("event")):
@@ -190,13 +210,18 @@ class Execution:
         record = await asyncio.to_thread(make) if len(measurement.runs) > MANY_RUNS else make()
         platform = platform_name(self._preparation.environment.platform)
         is_due = self._order.policy.is_due(self._context.counter.next_number(platform)) and outlook.is_predicted
-        answers = await self._recording.settle(
-            Event(completed=result), [self._told(record, validated=is_due)], what="not recorded", counted_on=platform
-        )
-        # It is on disk here: nobody has to wait until the validator has taken what it is not asked anything about.
-        result.record_queued = bool(answers) and not is_due and self._context.delivery.is_prompt
-        if result.record_queued:
+        request = self._told(record, validated=is_due)
+        judgement = self._judgement(record) if is_due else None
+        if self._context.delivery.is_prompt and (judgement is not None or not is_due):
+            # Nobody has to wait until the validator has taken what it is not asked anything about.
+            if judgement is not None:
+                result.errors.CopyFrom(judgement.errors)
+                self._live.emit(Event(validated=judgement))
+            result.record_queued = self._recording.settle_with_end(request, what="not recorded", counted_on=platform)
             return
+        answers = await self._recording.settle(
+            Event(completed=result), [request], what="not recorded", counted_on=platform
+        )
         for coming in answers:
             answer = await self._recording.answer(coming, otherwise="not recorded")
             result.recorded = answer is not None
@@ -204,6 +229,11 @@ class Execution:
                 result.errors.CopyFrom(answer.errors)
                 self._live.emit(Event(validated=answer))
         result.record_queued = self._recording.postponed and not result.recorded
+
+    def _judgement(self, record: validator_pb2.ExecutionRecord) -> validator_pb2.ValidatePredictionResponse | None:
+        """The validator's judgement, where it is known beforehand."""
+        threshold = self._order.policy.error_threshold
+        return None if threshold is None else judgement_of(record, error_threshold=threshold)
 
     def _told(
         self, record: validator_pb2.ExecutionRecord, *, validated: bool

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 import structlog
@@ -30,6 +31,15 @@ Event = TypeVar("Event", ExecuteWithStrategyResponse, CompareStrategiesResponse)
 
 _STOPPED = (ExecutionCancelled, ExecutionDeadline)
 _DEADLINE_SLACK_SECONDS = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class _Settlement:
+    """What is kept together with the end, on which platform it counts, and who is told where it is in the outbox."""
+
+    entries: Sequence[OutboxEntry]
+    counted_on: str
+    kept: Callable[[list[int]], object]
 
 
 class LiveExecution(Generic[Event]):
@@ -75,6 +85,7 @@ class LiveExecution(Generic[Event]):
         self._row: Row | None = None
         self._work: asyncio.Task[Event] | None = None
         self._outcome: Event | None = None
+        self._settlement: _Settlement | None = None
         self._log_failed = False
         self._ending = False
 
@@ -125,6 +136,12 @@ class LiveExecution(Generic[Event]):
         )
         self._outcome = outcome
         return positions
+
+    def settle_with_end(
+        self, entries: Sequence[OutboxEntry], *, counted_on: str, kept: Callable[[list[int]], object]
+    ) -> None:
+        """The same, all or nothing with the end that the work is just about to give; `kept` is told the positions."""
+        self._settlement = _Settlement(entries, counted_on, kept)
 
     def stop(self, cause: CorunError) -> None:
         """Cancels the work; `failed` will carry the cause. Only the first call counts."""
@@ -205,14 +222,8 @@ class LiveExecution(Generic[Event]):
                 state = states.EXECUTION_STATE_INTERRUPTED
         self._number(terminal)
         try:
-            await self._log.end(
-                self._row.number,
-                state=state,
-                sequence=terminal.sequence,
-                payload=terminal.SerializeToString(),
-                # What the validator has not taken exists nowhere else.
-                durable=terminal.HasField("completed") and bool(terminal.completed.degraded),
-            )
+            if not (self._settlement and await self._keep_settled(terminal, state, self._settlement)):
+                await self._keep_end(terminal, state)
         except StoreFailed as failure:
             _log.error("the end of an execution is not kept", execution_id=self.execution_id, cause=failure.message)
         self.state = state
@@ -221,6 +232,37 @@ class LiveExecution(Generic[Event]):
         self.last_sequence = terminal.sequence - 1
         self.ended.set()
         self._show()
+
+    async def _keep_settled(
+        self, terminal: Event, state: orchestrator_pb2.ExecutionState.ValueType, settlement: _Settlement
+    ) -> bool:
+        try:
+            positions = await self._keep_end(terminal, state, settlement.entries, settlement.counted_on)
+        except StoreFailed as failure:
+            terminal.completed.record_queued = False
+            terminal.completed.warnings.append(f"not recorded: {failure.message}")
+            return False
+        settlement.kept(positions)
+        return True
+
+    async def _keep_end(
+        self,
+        terminal: Event,
+        state: orchestrator_pb2.ExecutionState.ValueType,
+        entries: Sequence[OutboxEntry] = (),
+        counted_on: str = "",
+    ) -> list[int]:
+        assert self._row is not None
+        return await self._log.end(
+            self._row.number,
+            state=state,
+            sequence=terminal.sequence,
+            payload=terminal.SerializeToString(),
+            # What the validator has not taken exists nowhere else.
+            durable=terminal.HasField("completed") and bool(terminal.completed.degraded),
+            entries=entries,
+            platform=counted_on,
+        )
 
     def _number(self, event: Event) -> None:
         event.sequence = len(self._events) + 1

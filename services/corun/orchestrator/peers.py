@@ -96,6 +96,11 @@ class Peers:
         """Whether the last connection to the validator still stands; known at once where its process ended."""
         return self._validator_link.channel.get_state() is grpc.ChannelConnectivity.READY
 
+    @property
+    def pool_is_connected(self) -> bool:
+        """The same of the pool."""
+        return self._pool_link.channel.get_state() is grpc.ChannelConnectivity.READY
+
     async def list_models(self, names: Sequence[str]) -> list[pool_pb2.ModelInfo]:
         """The models of these names, in this order, each prepared."""
         seconds = self._timeouts.prepare

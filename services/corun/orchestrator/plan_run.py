@@ -22,12 +22,9 @@ async def carry_out(
         PeerUnavailable: the pool stopped answering.
         RemoteError: the pool's own failure.
     """
-    measurement = None
     async with aclosing(peers.execute_plan(request)) as events:
         async for event in events:
-            if event.HasField("measured"):
-                measurement = event.measured
             on_event(event)
-    if measurement is None:
-        raise CorunError("the resource pool ended the plan without a measurement")
-    return measurement
+            if event.HasField("measured"):
+                return event.measured  # the last event: nobody has to wait for the end of the stream
+    raise CorunError("the resource pool ended the plan without a measurement")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 from corun.errors import CorunError, ModelRefused, ModelUnreachable, UnknownModel
 from corun.orchestrator.converters import asked_models, engine_of
@@ -15,6 +17,9 @@ from corun.plumbing.status import RemoteError
 from corun.v1 import core_pb2
 from corun.v1 import predictor_service_pb2 as predictor_pb2
 from corun.v1 import resource_pool_service_pb2 as pool_pb2
+
+# What is asked of the pool: models as they are asked for, the platform, engines by model type.
+_Key: TypeAlias = tuple[tuple[tuple[str, str], ...], core_pb2.Platform.ValueType, frozenset[tuple[str, str]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +52,11 @@ class Preparation:
         model_type = next(model.model_type for model in self.models if model.name == model_name)
         return preference_of(model_type, self.preferences)
 
+    def changed(self, measurement: pool_pb2.Measurement) -> list[str]:
+        """Models that ran from other files than were prepared, where the pool says from which."""
+        ran = measurement.model_sha256s
+        return sorted({model.name for model in self.models if ran.get(model.name, model.sha256) != model.sha256})
+
     def environment_in(self, engine: str) -> predictor_pb2.ExecutionEnvironment:
         """The environment with another engine."""
         environment = predictor_pb2.ExecutionEnvironment()
@@ -58,6 +68,39 @@ class Preparation:
         """What is known of each model's graph, once a model."""
         known = {model.name: model for model in self.models if model.HasField("features")}
         return [predictor_pb2.ModelFeatures(model_name=name, graph=known[name].features) for name in known]
+
+
+class Preparations:
+    """Prepares workloads; what the pool has just said of the same models is not asked again.
+
+    Args:
+        peers: The pool is among them.
+        reuse_seconds: How long it holds. A model that is changed meanwhile is noticed when it has run, one that is
+            gone when it is to run.
+    """
+
+    def __init__(self, peers: Peers, *, reuse_seconds: float) -> None:
+        self._peers = peers
+        self._reuse_seconds = reuse_seconds
+        self._known: dict[_Key, tuple[float, Preparation]] = {}
+
+    async def of(
+        self, workload: core_pb2.Workload, platform: core_pb2.Platform.ValueType, preferences: Mapping[str, str]
+    ) -> Preparation:
+        """A workload, prepared. Raises as `prepare`."""
+        models = tuple((model.model_name, model.model_type) for model in workload.models)
+        key = (models, platform, frozenset(preferences.items()))
+        now = time.monotonic()
+        self._known = {each: known for each, known in self._known.items() if known[0] > now}
+        if key in self._known and self._peers.pool_is_connected:
+            return replace(self._known[key][1], workload=workload)
+        preparation = await prepare(self._peers, workload=workload, platform=platform, preferences=preferences)
+        self._known[key] = (time.monotonic() + self._reuse_seconds, preparation)
+        return preparation
+
+    def forget(self) -> None:
+        """The pool may have other models or browsers than it said."""
+        self._known.clear()
 
 
 async def prepare(

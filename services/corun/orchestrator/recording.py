@@ -57,8 +57,18 @@ class Recording(Generic[Event]):
             return []
         return self._delivery.send(positions, entries)
 
+    def settle_with_end(self, request: Message, *, what: str, counted_on: str) -> bool:
+        """Lets a record be kept together with the end, which comes next, and be delivered then; False where it is not
+        to be kept."""
+        entries = [entry_of(request)] if self._has_room(what) else []
+        self._live.settle_with_end(
+            entries, counted_on=counted_on, kept=lambda positions: self._delivery.send(positions, entries)
+        )
+        return bool(entries)
+
     async def answer(self, coming: asyncio.Future[_Answer], *, otherwise: str) -> _Answer | None:
         """What the validator says to a record; None, and a warning, where it does not take it now or at all."""
+        self._delivery.hurry()
         try:
             async with asyncio.timeout(self._wait_seconds):
                 return await asyncio.shield(coming)

@@ -12,6 +12,7 @@ from corun.errors import ExecutionCancelled, InvalidField
 from corun.orchestrator.adapting import Adapting
 from corun.orchestrator.configurations import Configurations
 from corun.orchestrator.converters import configuration_message
+from corun.orchestrator.delivery import Delivery
 from corun.orchestrator.executions import Executions
 from corun.orchestrator.heartbeats import with_heartbeats
 from corun.orchestrator.peers import Peers
@@ -26,6 +27,7 @@ _Context = grpc.aio.ServicerContext[Any, Any]
 
 _DEFAULT_PAGE_SIZE = 100
 _BEYOND_ALL = 2**62
+_RECORDS_SECONDS = 1.0
 
 
 class OrchestratorServicer(OrchestratorServiceServicer):
@@ -37,6 +39,7 @@ class OrchestratorServicer(OrchestratorServiceServicer):
         executions: Executions,
         starting: Starting,
         *,
+        delivery: Delivery,
         configurations: Configurations,
         adapting: Adapting,
         refinements: Refinements,
@@ -44,6 +47,7 @@ class OrchestratorServicer(OrchestratorServiceServicer):
         self._peers = peers
         self._executions = executions
         self._starting = starting
+        self._delivery = delivery
         self._configurations = configurations
         self._adapting = adapting
         self._refinements = refinements
@@ -105,6 +109,7 @@ class OrchestratorServicer(OrchestratorServiceServicer):
         self, request: orchestrator_pb2.OrchestratorServiceGetValidationMetricsRequest, context: _Context
     ) -> orchestrator_pb2.OrchestratorServiceGetValidationMetricsResponse:
         """The validator's metrics."""
+        await self._delivery.settle(within_seconds=_RECORDS_SECONDS)  # else what has just ended may be missing
         metrics = await self._peers.validation_metrics(request.query)
         return orchestrator_pb2.OrchestratorServiceGetValidationMetricsResponse(metrics=metrics)
 

@@ -19,7 +19,7 @@ from corun.orchestrator.live import Event
 from corun.orchestrator.one_at_a_time import OneAtATime
 from corun.orchestrator.orders import comparison_order, execution_order
 from corun.orchestrator.origin import Context, Request, client_of, deadline_of, digest_of, window_of
-from corun.orchestrator.preparation import Preparation, prepare
+from corun.orchestrator.preparation import Preparation
 from corun.v1 import orchestrator_service_pb2 as orchestrator_pb2
 from corun.v1.orchestrator_service_pb2 import CompareStrategiesResponse, ExecuteWithStrategyResponse
 
@@ -120,11 +120,8 @@ class Starting:
         )
 
     async def _prepared(self, request: Request) -> Preparation:
-        preparation = await prepare(
-            self._context.peers,
-            workload=request.workload,
-            platform=request.platform,
-            preferences=request.browser_preferences,
+        preparation = await self._context.preparations.of(
+            request.workload, request.platform, request.browser_preferences
         )
         self._context.turns.resize(preparation.connection_count)
         return preparation

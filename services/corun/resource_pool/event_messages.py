@@ -85,6 +85,7 @@ def _from_measured(measured: events.Measured) -> messages.Measurement:
         adapter=measured.adapter,
         software_adapter=measured.software_adapter,
         weights_origins={name: origin_value(origin) for name, origin in measured.weights_origins.items()},
+        model_sha256s=measured.model_sha256s,
         retry_count=measured.retry_count,
         lanes=[_from_lane_use(lane) for lane in measured.lanes],
         fallbacks=[message for each in measured.fallbacks if (message := from_fallback(each)) is not None],

@@ -29,7 +29,8 @@ class PlanExecution:
     order: PlanOrder
 
     async def run(self, emit: Emit) -> events.Measured:
-        """Carries the plan out, telling `emit` what happens; a lost browser costs one retry in another.
+        """Carries the plan out, telling `emit` what happens, the measurement last; a lost browser costs one retry in
+        another.
 
         Raises:
             BrowserLost: the second browser was lost too.
@@ -52,7 +53,9 @@ class PlanExecution:
         async with self.pool.lease(
             needs, purpose="a plan", exclusive=True, model_sizes=sizes, deadline=self.order.deadline
         ) as lease:
-            return await Attempt(self.preparation, self.order, lease, split, choices, emit, retries).measured(needs)
+            measured = await Attempt(self.preparation, self.order, lease, split, choices, emit, retries).measured(needs)
+            emit(measured)  # before the browsers are given back: nobody has to wait for that
+            return measured
 
     async def _choose_engines(self) -> dict[str, EngineChoice]:
         return {

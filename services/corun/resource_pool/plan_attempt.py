@@ -96,6 +96,7 @@ class Attempt:
             adapter=first.lane.adapter,
             software_adapter=first.lane.software_adapter,
             weights_origins={name: model.weights_origin for name, model in self.order.models.items()},
+            model_sha256s={name: model.sha256 for name, model in self.order.models.items()},
             retry_count=self.retries,
             lanes=tuple(self._lane_uses(copies)),
             fallbacks=tuple(dict.fromkeys(each.fallback for each in self.choices.values() if each.fallback)),
@@ -281,6 +282,8 @@ class Attempt:
 
 async def _together(*work: Coroutine[None, None, T]) -> list[T]:
     """All at the same time; when one fails the others are given up, and have let go of their lanes on return."""
+    if len(work) == 1:  # a task of its own would cost turns of the loop, which count as latency
+        return [await work[0]]
     tasks = [asyncio.ensure_future(each) for each in work]
     try:
         return list(await asyncio.gather(*tasks))

@@ -306,7 +306,7 @@ async def _events(execution: PlanExecution) -> AsyncGenerator[Event, None]:
     try:
         while (event := await queue.get()) is not None:
             yield event
-        yield await task
+        await task
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)

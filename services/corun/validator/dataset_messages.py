@@ -8,10 +8,10 @@ from corun.errors import InvalidField
 from corun.plumbing.names import platform_name
 from corun.v1 import core_pb2
 from corun.v1 import validator_service_pb2 as pb
+from corun.validation.error_rates import ErrorRates, SignedErrors
+from corun.validation.messages import performance_message, rates_message, signed_message
 from corun.validator.core.dataset import DatasetQuery, ExecutionOnRecord
-from corun.validator.core.error_rates import ErrorRates, SignedErrors
 from corun.validator.core.records import Execution, Run, Workload
-from corun.validator.figure_messages import performance_message, rates_message, signed_message
 from corun.validator.names import goal_value, platform_value, strategy_name, strategy_value
 from corun.validator.plans import plan_message
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import duckdb
 
+from corun.validation.error_rates import ErrorRates, signed_errors
 from corun.validator.core.dataset import DatasetQuery, ExecutionOnRecord
-from corun.validator.core.error_rates import ErrorRates, signed_errors
 from corun.validator.core.records import Execution, Model, Performance, Run, Workload
 
 # Of a page, which is in memory at once: one that is alone may have more runs.

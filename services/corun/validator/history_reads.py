@@ -7,7 +7,7 @@ from typing import Any
 
 import duckdb
 
-from corun.validator.core.error_rates import ErrorRates
+from corun.validation.error_rates import ErrorRates
 from corun.validator.core.findings import Evidence
 from corun.validator.core.history import FIGURES, History
 from corun.validator.core.refinement import Method, Refinement

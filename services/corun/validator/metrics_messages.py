@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from corun.v1 import validator_service_pb2 as pb
+from corun.validation.messages import performance_message, rates_message, signed_message
 from corun.validator.core.drift import Drift
 from corun.validator.core.history import Validation
 from corun.validator.core.metrics import ErrorSummary, Metrics, OptimizationImpact
 from corun.validator.core.movement import Movement
-from corun.validator.figure_messages import performance_message, rates_message, signed_message
 from corun.validator.names import platform_value, strategy_value
 from corun.validator.refinement_messages import refinement_message
 

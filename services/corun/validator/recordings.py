@@ -9,7 +9,7 @@ from datetime import datetime
 import duckdb
 
 from corun.errors import CorunError
-from corun.validator.core.error_rates import ErrorRates, error_rates
+from corun.validation.error_rates import ErrorRates, error_rates
 from corun.validator.core.identity import KnownExecution, execution_digest, refuse_contradiction
 from corun.validator.core.records import Execution, Performance
 from corun.validator.database import parsed

@@ -9,10 +9,10 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from corun.errors import InvalidField
 from corun.plumbing.names import platform_name
 from corun.v1 import validator_service_pb2 as pb
+from corun.validation.messages import rates_message, rates_of, signed_message
 from corun.validator.core.findings import Findings, Terms
 from corun.validator.core.recommendation import Recommendation
 from corun.validator.core.refinement import Refinement
-from corun.validator.figure_messages import rates_message, rates_of, signed_message
 from corun.validator.names import method_of, method_value, platform_value, strategy_value
 
 

@@ -10,7 +10,7 @@ from typing import TypeAlias
 import duckdb
 import pyarrow as pa
 
-from corun.validator.core.error_rates import ErrorRates
+from corun.validation.error_rates import ErrorRates
 from corun.validator.core.records import Execution, Performance, Workload
 from corun.validator.database import parsed
 

@@ -10,6 +10,8 @@ from corun.errors import InvalidField
 from corun.plumbing.names import platform_name
 from corun.v1 import validator_service_pb2 as pb
 from corun.v1 import validator_service_pb2_grpc
+from corun.validation.error_rates import signed_errors
+from corun.validation.messages import rates_message, signed_message
 from corun.validator.config import Settings
 from corun.validator.converters import (
     recorded_message,
@@ -18,7 +20,6 @@ from corun.validator.converters import (
     to_execution,
     to_recordings,
 )
-from corun.validator.core.error_rates import signed_errors
 from corun.validator.core.findings import Terms
 from corun.validator.core.metrics import Selection
 from corun.validator.core.recommendation import recommend, recommendation_history
@@ -27,7 +28,6 @@ from corun.validator.core.refinement import improvement
 from corun.validator.dataset_messages import record_message, to_query
 from corun.validator.drawing import drawn
 from corun.validator.export import exported
-from corun.validator.figure_messages import rates_message, signed_message
 from corun.validator.metrics_messages import metrics_message
 from corun.validator.names import strategy_name
 from corun.validator.querying import Queries, QuerySummary

@@ -15,9 +15,9 @@ from typing import TypeVar
 
 import duckdb
 
+from corun.validation.error_rates import ErrorRates
 from corun.validator import dataset_reads, history_reads, reads, writes
 from corun.validator.core.dataset import DatasetQuery, ExecutionOnRecord
-from corun.validator.core.error_rates import ErrorRates
 from corun.validator.core.findings import Evidence
 from corun.validator.core.metrics import Metrics, Selection
 from corun.validator.core.records import Comparison, Execution, Performance

@@ -7,7 +7,7 @@ from typing import Any
 
 import duckdb
 
-from corun.validator.core.error_rates import ErrorRates, signed_errors
+from corun.validation.error_rates import ErrorRates, signed_errors
 from corun.validator.core.history import Validation
 from corun.validator.core.records import Performance
 from corun.validator.history_reads import PLATFORMS

@@ -96,3 +96,16 @@ def test_following_walks_no_page_tables_where_little_changed(holder: Holder, mon
     holder.hold("own", MB)
     holder.scales.follow()
     assert read == ["status"]
+
+
+def test_what_is_counted_without_weighing_is_what_is_followed_or_nothing(holder: Holder) -> None:
+    assert holder.scales.counted() is None  # nothing was weighed yet
+    holder.scales.weigh()
+    holder.hold("own", MB)
+    assert holder.scales.counted() == pytest.approx(holder.scales.follow(), abs=MB / 4)
+    holder.hold("own", 40 * MB)
+    assert holder.scales.counted() is None
+    holder.scales.follow()
+    assert holder.scales.counted() is not None
+    holder.hold("child", 20 * MB)
+    assert holder.scales.counted() is None

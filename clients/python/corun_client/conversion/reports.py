@@ -57,7 +57,7 @@ class ExecutionReport(TypedDict):
     """What execute gives back. `intervals` are [low, high], meant to hold nine measurements out of ten; there are none,
     and predictions are None, where the predictor did not answer: `degraded` names the services that were done without.
     `queue_time_ms` is all waiting for a browser. `record_queued`: not on the validator's record yet, but on disk for
-    it; only executions that are validated wait until they are on record.
+    it; executions do not wait for the record, unless the validator's own threshold is needed to judge them.
 
     `engine` and `adapter` are those of the first lane; `lanes` and `runs` say where each model ran, `fallbacks`
     which preferred browsers could not serve.

@@ -26,6 +26,7 @@ def cautions(
     fallbacks: Sequence[Fallback] = (),
     retry_count: int = 0,
     run_count: int = 0,
+    changed: Sequence[str] = (),
 ) -> list[str]:
     """What whoever reads a measurement should know about it; empty when all went as foreseen.
 
@@ -35,6 +36,7 @@ def cautions(
         fallbacks: Preferred engines that could not serve.
         retry_count: Times that the plan started over.
         run_count: Runs that were measured.
+        changed: Models that ran from other files than the prediction was made for.
     """
     found = [
         f"{each.model_type or 'the model'} was to run in {each.preferred!r}, but ran in {each.used!r}: {each.reason}"
@@ -43,6 +45,7 @@ def cautions(
     found += _other_engines(predicted_engine, list(dict.fromkeys(ran_in)))
     if retry_count:
         found.append(f"a browser was lost; the plan started over {retry_count} time(s)")
+    found += [f"{name} was changed just before it ran: predicted for the file before" for name in changed]
     if run_count > MAX_RECORDED_RUNS:
         found.append(f"only the first {MAX_RECORDED_RUNS} of {run_count} runs are recorded one by one")
     return found

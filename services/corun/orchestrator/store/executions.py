@@ -92,21 +92,26 @@ class ExecutionLog:
 
         def work(connection: sqlite3.Connection) -> list[int]:
             connection.execute("UPDATE executions SET outcome = ? WHERE number = ?", (outcome, number))
-            if platform:
-                connection.execute(
-                    "INSERT INTO counters VALUES (?, 1) "
-                    "ON CONFLICT (platform) DO UPDATE SET execution_count = execution_count + 1",
-                    (platform,),
-                )
-            return [enqueue(connection, entry) for entry in entries]
+            return _settled(connection, entries, platform)
 
         return await self._transactions.submit(work)
 
-    async def end(self, number: int, *, state: int, sequence: int, payload: bytes, durable: bool) -> float:
-        """Keeps the terminal event of an execution; gives the time."""
+    async def end(
+        self,
+        number: int,
+        *,
+        state: int,
+        sequence: int,
+        payload: bytes,
+        durable: bool,
+        entries: Sequence[OutboxEntry] = (),
+        platform: str = "",
+    ) -> list[int]:
+        """Keeps the terminal event of an execution. Where it was not settled before, all or nothing with what is to
+        follow from it; as `settle`."""
         now = time.time()
 
-        def work(connection: sqlite3.Connection) -> float:
+        def work(connection: sqlite3.Connection) -> list[int]:
             connection.execute("INSERT INTO events VALUES (?, ?, ?)", (number, sequence, payload))
             (size,) = connection.execute(
                 "SELECT sum(length(payload)) FROM events WHERE number = ?", (number,)
@@ -116,7 +121,7 @@ class ExecutionLog:
                 "WHERE number = ?",
                 (state, now, sequence, size, number),
             )
-            return now
+            return _settled(connection, entries, platform)
 
         return await self._transactions.submit(work, durable=durable)
 
@@ -199,3 +204,13 @@ class ExecutionLog:
             return Row(*found) if found else None
 
         return await self._transactions.submit(work)
+
+
+def _settled(connection: sqlite3.Connection, entries: Sequence[OutboxEntry], platform: str) -> list[int]:
+    if platform:
+        connection.execute(
+            "INSERT INTO counters VALUES (?, 1) "
+            "ON CONFLICT (platform) DO UPDATE SET execution_count = execution_count + 1",
+            (platform,),
+        )
+    return [enqueue(connection, entry) for entry in entries]

@@ -42,7 +42,12 @@ class MemorySampler:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._ended.set()
-        if self._watching is not None:
+        assert self._watching is not None
+        begin, sizes = time.monotonic(), [each.counted() for each in self._scales]
+        if None in sizes:
+            await asyncio.shield(asyncio.gather(asyncio.to_thread(self._sample), self._watching))
+        else:
+            self._note(sum(size or 0 for size in sizes), begin)
             await asyncio.shield(self._watching)
 
     def peak_over(self, idle_mb: float) -> MemoryPeak:
@@ -55,7 +60,6 @@ class MemorySampler:
         pause = self._interval_seconds
         while not await self._ends_within(pause):
             pause = max(self._interval_seconds, 10 * await asyncio.to_thread(self._sample))
-        await asyncio.to_thread(self._sample)
 
     async def _ends_within(self, seconds: float) -> bool:
         try:
@@ -67,7 +71,9 @@ class MemorySampler:
     def _sample(self) -> float:
         """Takes a sample; gives back the seconds it took."""
         begin = time.monotonic()
-        size = sum(each.follow() for each in self._scales)
+        self._note(sum(each.follow() for each in self._scales), begin)
+        return time.monotonic() - begin
+
+    def _note(self, size: int, begin: float) -> None:
         self._peak_bytes = max(self._peak_bytes, size)
         self._times.append(begin)
-        return time.monotonic() - begin

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 import psutil
 
@@ -14,8 +14,9 @@ from corun.resource_pool.browser import processes
 # before that can matter.
 _FOLLOWED_BYTES = 2 * 1024 * 1024
 
-# Of a file in /proc, what holds the number behind a field's name.
+# Of a file in /proc, what holds the number behind a field's name, and what holds all of it.
 _FIELD_BYTES = 32
+_FILE_BYTES = 8192
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,21 @@ class Scales:
         self._weighed.clear()
         return self.follow()
 
+    def counted(self) -> int | None:
+        """The same as `follow` gives, in some 0.3 ms that need no thread; None where a process has to be weighed."""
+        members = processes.members(self._main)
+        if self._weighed.keys() != set(members):
+            return None
+        total = 0
+        for process_id in members:
+            with suppress(OSError):
+                resident = _counted(process_id, "status", (b"RssAnon:", b"RssShmem:"))
+                weighed = self._weighed.get(process_id)
+                if weighed is None or abs(resident - weighed.resident) > _FOLLOWED_BYTES:
+                    return None
+                total += weighed.size + resident - weighed.resident
+        return total
+
     def follow(self) -> int:
         """The size now, in bytes, in about 1 ms: only processes of which much changed are weighed, or all when one was
         born or has ended, for they share what they inherit.
@@ -70,7 +86,12 @@ class Scales:
 
 def _counted(process_id: int, file: str, fields: tuple[bytes, ...]) -> int:
     """Sum of some fields of a process in bytes; those of one that waits to be reaped are gone and count as 0."""
-    text = Path(f"/proc/{process_id}/{file}").read_bytes()
+    # By the plainest calls: between any two the thread may have to wait for the loop's.
+    opened = os.open(f"/proc/{process_id}/{file}", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        text = os.read(opened, _FILE_BYTES)
+    finally:
+        os.close(opened)
     kilobytes = 0
     for field in fields:
         _, _, rest = text.partition(field)

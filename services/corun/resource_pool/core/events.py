@@ -94,6 +94,7 @@ class Measured:
     adapter: str
     software_adapter: bool
     weights_origins: dict[str, str]
+    model_sha256s: dict[str, str]
     retry_count: int
     lanes: tuple[LaneUse, ...]
     fallbacks: tuple[Fallback, ...]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from corun.validator.core.error_rates import ErrorRates, SignedErrors
+from corun.validation.error_rates import ErrorRates, SignedErrors
 from corun.validator.core.records import Execution
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from corun.validation.error_rates import ErrorRates, SignedErrors
 from corun.validator.core.drift import Drift, latest_drift
-from corun.validator.core.error_rates import ErrorRates, SignedErrors
 from corun.validator.core.history import FIGURES, History
 from corun.validator.core.refinement import Method
 from corun.validator.core.tendency import LEAST_COUNT, is_consistent_bias

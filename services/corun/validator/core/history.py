@@ -9,7 +9,7 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from corun.validator.core.error_rates import ErrorRates, SignedErrors
+from corun.validation.error_rates import ErrorRates, SignedErrors
 from corun.validator.core.records import Performance
 
 FIGURES = ("latency", "throughput", "memory")

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from corun.errors import CorunError, ExecutionConflict
-from corun.validator.core.error_rates import ErrorRates
+from corun.validation.error_rates import ErrorRates
 from corun.validator.core.records import Comparison, Execution, Performance
 from corun.validator.core.refinement import Refinement
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from corun.validator.core.error_rates import ErrorRates, SignedErrors
+from corun.validation.error_rates import ErrorRates, SignedErrors
 from corun.validator.core.history import Validation
 from corun.validator.core.movement import Movement
 from corun.validator.core.refinement import Refinement

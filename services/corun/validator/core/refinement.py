@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from math import isfinite
 
-from corun.validator.core.error_rates import ErrorRates, SignedErrors
+from corun.validation.error_rates import ErrorRates, SignedErrors
 
 
 class Method(StrEnum):

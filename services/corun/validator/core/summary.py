@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from corun.validator.core.error_rates import ErrorRates, SignedErrors
+from corun.validation.error_rates import ErrorRates, SignedErrors
 from corun.validator.core.history import FIGURES
 from corun.validator.core.metrics import ErrorSummary
 

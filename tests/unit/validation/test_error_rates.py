@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from corun.errors import InvalidField
-from corun.validator.core.error_rates import ErrorRates, error_rate, error_rates
+from corun.validation.error_rates import ErrorRates, error_rate, error_rates
 from corun.validator.core.records import Performance
 
 figures = some.floats(min_value=1e-6, max_value=1e12)

@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 from corun.errors import InvalidField
-from corun.validator.core.records import Performance
 
 LARGEST_RATE = 1e12
 """Errors of which thousands can be summed and squared; larger ones come of units mixed up."""
+
+
+class Figures(Protocol):
+    """Figures of one run of a workload, predicted or measured; finite and not negative."""
+
+    @property
+    def latency_ms(self) -> float: ...
+
+    @property
+    def throughput_items_per_second(self) -> float: ...
+
+    @property
+    def memory_mb(self) -> float: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +56,7 @@ def error_rate(predicted: float, measured: float) -> float | None:
     return abs(predicted - measured) / measured
 
 
-def error_rates(predicted: Performance, measured: Performance) -> ErrorRates:
+def error_rates(predicted: Figures, measured: Figures) -> ErrorRates:
     """The errors of one validation.
 
     Raises:
@@ -60,7 +73,7 @@ def error_rates(predicted: Performance, measured: Performance) -> ErrorRates:
     )
 
 
-def signed_errors(predicted: Performance, measured: Performance) -> SignedErrors:
+def signed_errors(predicted: Figures, measured: Figures) -> SignedErrors:
     """(predicted - measured) / measured of each figure; None where it was measured as 0."""
     return SignedErrors(
         latency=_signed(predicted.latency_ms, measured.latency_ms),

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from corun.v1 import validator_service_pb2 as pb
-from corun.validator.core.error_rates import ErrorRates, SignedErrors
-from corun.validator.core.records import Performance
+from corun.validation.error_rates import ErrorRates, Figures, SignedErrors
 
 
 def rates_message(rates: ErrorRates) -> pb.ErrorRates:
@@ -26,7 +25,7 @@ def signed_message(errors: SignedErrors) -> pb.SignedErrors:
     return pb.SignedErrors(latency=errors.latency, throughput=errors.throughput, memory=errors.memory)
 
 
-def performance_message(performance: Performance) -> pb.RecordedPerformance:
+def performance_message(performance: Figures) -> pb.RecordedPerformance:
     """Figures in the same units."""
     return pb.RecordedPerformance(
         latency_ms=performance.latency_ms,
