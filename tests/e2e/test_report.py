@@ -227,3 +227,18 @@ async def test_metrics_draw_a_picture_and_tables_are_exported(run: Run, folder: 
     assert pyarrow.parquet.read_table(folder / "table.parquet").num_rows == 120
     assert metrics.document["storage"]["row_counts"]["executions"] == 120
     assert metrics.document["storage"]["degraded"] is False
+
+
+async def test_a_database_that_lost_its_mark_is_reported_with_what_is_not_known(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    database = tmp_path / "corun.duckdb"
+    async with serving(database) as validator:
+        await validator.RecordExecution(pb.RecordExecutionRequest(execution=validated(1, random.Random(1))))
+    database.with_name("corun.duckdb.mark").unlink()
+    async with hosted_validator(database) as target:
+        ended = await asyncio.to_thread(
+            corun, "report", "page.html", "--target", target, environment=environment, folder=tmp_path
+        )
+    assert (ended.code, ended.err) == (0, "")
+    assert "This record was found damaged" in (tmp_path / "page.html").read_text()
