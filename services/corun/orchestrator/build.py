@@ -89,16 +89,10 @@ async def build(settings: Settings) -> AsyncIterator[Service]:
             in_total=settings.max_executions,
             expected_wait_seconds=turns.expected_wait_seconds,
         )
-        works = (
-            delivery.run(),
-            lessons.run(),
-            health.run(),
-            refinements.run(),
-            adapting.run(),
-            prune_now_and_then(store.executions, settings),
-        )
+        works = (delivery.run(), lessons.run(), health.run(), prune_now_and_then(store.executions, settings))
         for work in works:
             await stack.enter_async_context(_running(work))
+        followers = [await stack.enter_async_context(_running(each.run())) for each in (refinements, adapting)]
         stack.push_async_callback(executions.close)
         starting = Starting(context, executions, admission, configurations, settings)
         servicer = OrchestratorServicer(
@@ -114,6 +108,10 @@ async def build(settings: Settings) -> AsyncIterator[Service]:
         async def drain() -> None:
             await executions.close()
             await lessons.settle(within_seconds=settings.peer_timeout_seconds)
+            # What is delivered from now on must not begin anything that the end of the services would cut short.
+            for follower in followers:
+                follower.cancel()
+            await asyncio.wait(followers)
             await delivery.settle(within_seconds=settings.peer_timeout_seconds)
 
         yield Service(NAME, servicer, add_OrchestratorServiceServicer_to_server, health.parts, drain=drain)
@@ -133,11 +131,11 @@ def timeouts_of(settings: Settings) -> Timeouts:
 
 
 @asynccontextmanager
-async def _running(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+async def _running(work: Coroutine[Any, Any, None]) -> AsyncIterator[asyncio.Task[None]]:
     """Runs `work` while the context is open."""
     task = asyncio.create_task(work)
     try:
-        yield
+        yield task
     finally:
         task.cancel()
         with suppress(asyncio.CancelledError):
