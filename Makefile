@@ -16,7 +16,7 @@ help:
 	@echo "make test    all tests, with real browsers"
 	@echo "make check   linters and types"
 	@echo "make bench   measured speed, as ratios"
-	@echo "make loop    the predictor learns: errors of 120 random executions, half of them beside a load, as a picture"
+	@echo "make loop    the predictor learns: errors of 60 random executions, and of 60 while a load comes and goes, as a picture"
 	@echo "make clients a minute of clients that want different amounts, and a stream through a proxy that cuts after 10 s"
 	@echo "make soak    thousands of runs, after which nothing may have grown"
 
