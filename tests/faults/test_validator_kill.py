@@ -177,7 +177,8 @@ async def test_every_execution_of_an_orchestrator_whose_validator_is_killed_is_o
 
 async def until_recorded(validator: ValidatorServiceAsyncStub, count: int) -> None:
     request = pb.GetStorageStatusRequest()
-    async with asyncio.timeout(60):
+    # Executions end before they are recorded, one after another, so that some may have to be caught up with.
+    async with asyncio.timeout(60 + count / 20):
         # A new channel to an address that was dead a moment ago may still wait to try it again.
         status = await validator.GetStorageStatus(request, wait_for_ready=True)
         while status.row_counts["executions"] < count:
