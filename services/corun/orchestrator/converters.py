@@ -23,7 +23,7 @@ from corun.v1 import predictor_service_pb2 as predictor_pb2
 from corun.v1 import resource_pool_service_pb2 as pool_pb2
 from corun.v1 import validator_service_pb2 as validator_pb2
 from corun.validation.error_rates import error_rates, signed_errors
-from corun.validation.messages import rates_message, signed_message
+from corun.validation.messages import judgement_message
 
 
 def strategy_of(value: core_pb2.Strategy.ValueType) -> Strategy:
@@ -124,11 +124,8 @@ def judgement_of(
         errors = error_rates(record.predicted, record.measured)
     except InvalidField:
         return None
-    return validator_pb2.ValidatePredictionResponse(
-        errors=rates_message(errors),
-        within_threshold=errors.within(error_threshold),
-        bias=signed_message(signed_errors(record.predicted, record.measured)),
-    )
+    bias = signed_errors(record.predicted, record.measured)
+    return judgement_message(errors, bias, error_threshold=error_threshold)
 
 
 def runs_of(measurement: pool_pb2.Measurement) -> list[Run]:

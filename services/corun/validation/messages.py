@@ -25,6 +25,18 @@ def signed_message(errors: SignedErrors) -> pb.SignedErrors:
     return pb.SignedErrors(latency=errors.latency, throughput=errors.throughput, memory=errors.memory)
 
 
+def judgement_message(
+    errors: ErrorRates, bias: SignedErrors, *, error_threshold: float, validation_count: int = 0
+) -> pb.ValidatePredictionResponse:
+    """What a validation says; the count is 0 where it is not known yet."""
+    return pb.ValidatePredictionResponse(
+        errors=rates_message(errors),
+        within_threshold=errors.within(error_threshold),
+        validation_count=validation_count,
+        bias=signed_message(bias),
+    )
+
+
 def performance_message(performance: Figures) -> pb.RecordedPerformance:
     """Figures in the same units."""
     return pb.RecordedPerformance(

@@ -11,7 +11,7 @@ from corun.plumbing.names import platform_name
 from corun.v1 import validator_service_pb2 as pb
 from corun.v1 import validator_service_pb2_grpc
 from corun.validation.error_rates import signed_errors
-from corun.validation.messages import rates_message, signed_message
+from corun.validation.messages import judgement_message, signed_message
 from corun.validator.config import Settings
 from corun.validator.converters import (
     recorded_message,
@@ -71,11 +71,9 @@ class ValidatorServicer(validator_service_pb2_grpc.ValidatorServiceServicer):
             raise InvalidField("execution.predicted", "is required: there is nothing to validate without a prediction")
         recorded = await self._store.record_validation(execution, execution.predicted)
         threshold = request.error_threshold if request.HasField("error_threshold") else self._settings.error_threshold
-        return pb.ValidatePredictionResponse(
-            errors=rates_message(recorded.errors),
-            within_threshold=recorded.errors.within(threshold),
-            validation_count=recorded.validation_count,
-            bias=signed_message(signed_errors(execution.predicted, execution.measured)),
+        bias = signed_errors(execution.predicted, execution.measured)
+        return judgement_message(
+            recorded.errors, bias, error_threshold=threshold, validation_count=recorded.validation_count
         )
 
     async def RecordOptimizationImpact(

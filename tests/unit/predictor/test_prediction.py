@@ -52,7 +52,8 @@ def test_the_terms_add_up_to_the_latency(unbalanced: Knowledge, workload: Make, 
     prediction = predict(unbalanced, workload(("long", 1), ("s1", 1), ("s1", 2)), two_cores, batching_size=2)
     for each in prediction.predictions:
         parts = each.composition
-        assert parts.latency_ms == pytest.approx(each.latency_ms.value)
+        added = parts.solo_ms + parts.contention_ms + parts.other_programs_ms + parts.dispatch_ms
+        assert added == pytest.approx(each.latency_ms.value)
         assert parts.memory.total_mb == pytest.approx(each.memory_mb.value)
         assert len(parts.solo_times) == sum(len(stage.runs) for stage in each.plan.stages)
 

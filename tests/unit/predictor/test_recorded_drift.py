@@ -7,22 +7,15 @@ execution is predicted by what was told before it.
 
 from __future__ import annotations
 
-import gzip
-import json
 from collections import defaultdict
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 import pytest
-from google.protobuf.json_format import ParseDict
 
-from corun.predictor import converters
 from corun.predictor.core.knowledge import Knowledge
-from corun.predictor.core.learning import examine, learn
-from corun.predictor.core.prediction import predict
-from corun.predictor.executions import report_of
-from corun.v1 import predictor_service_pb2 as predictor_pb2
+from tests.unit.predictor.recordings import predicted, read, taught
 
 FILES = sorted((Path(__file__).parent / "recorded_drift").glob("*.json.gz"))
 QUIET, LOADED, QUIET_AGAIN = "quiet", "a core is taken", "quiet again"
@@ -37,10 +30,9 @@ class Errors(defaultdict[str, list[float]]):
         super().__init__(list)
         self.target: dict[str, float] = {}
         knowledge = Knowledge()
-        for step in json.loads(gzip.decompress(file.read_bytes())):
+        for step in read(file):
             if "observe" in step:
-                report = report_of(ParseDict(step["observe"], predictor_pb2.ObserveRequest()))
-                knowledge = learn(knowledge, examine(knowledge, report).lessons)
+                knowledge = taught(knowledge, step["observe"])
             elif "noise_floor" in step:
                 self.target[step["phase"]] = max(0.10, 1.5 * step["noise_floor"])
             else:
@@ -49,14 +41,8 @@ class Errors(defaultdict[str, list[float]]):
 
 
 def latency_ms(knowledge: Knowledge, asked: dict[str, Any], strategy: str) -> float:
-    request = ParseDict(asked, predictor_pb2.RecommendStrategyRequest()).prediction
-    prediction = predict(
-        knowledge,
-        converters.workload_of(request.workload),
-        converters.environment_of(request.environment),
-        batching_size=request.batching_size,
-    )
-    return next(each.latency_ms.value for each in prediction.predictions if each.strategy == strategy)
+    predictions = predicted(knowledge, asked).predictions
+    return next(each.latency_ms.value for each in predictions if each.strategy == strategy)
 
 
 @pytest.fixture(scope="module", params=FILES, ids=lambda file: file.name)

@@ -8,8 +8,6 @@ does not show.
 
 from __future__ import annotations
 
-import gzip
-import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,19 +15,15 @@ from statistics import fmean
 from typing import Any
 
 import pytest
-from google.protobuf.json_format import ParseDict
 
 from corun.accuracy.core.scoring import Score, score
 from corun.orchestrator.core.comparison import judge, median_figures
 from corun.orchestrator.core.terms import Figures, Goal, Strategy
-from corun.predictor import converters
 from corun.predictor.core.interval import Estimate
 from corun.predictor.core.knowledge import Knowledge
-from corun.predictor.core.learning import examine, learn
-from corun.predictor.core.prediction import StrategyPrediction, predict
+from corun.predictor.core.prediction import StrategyPrediction
 from corun.predictor.core.recommendation import recommend
-from corun.predictor.executions import report_of
-from corun.v1 import predictor_service_pb2 as predictor_pb2
+from tests.unit.predictor.recordings import predicted, read, taught
 
 FILES = sorted((Path(__file__).parent / "recorded_runs").glob("*.json.gz"))
 
@@ -45,23 +39,16 @@ class Workload:
 
 
 def workloads_of(file: Path) -> Iterator[Workload]:
-    recorded = json.loads(gzip.decompress(file.read_bytes()))
+    recorded = read(file)
     knowledge = Knowledge()
     for told in recorded["observed"]:
-        report = report_of(ParseDict(told, predictor_pb2.ObserveRequest()))
-        knowledge = learn(knowledge, examine(knowledge, report).lessons)
+        knowledge = taught(knowledge, told)
     for each in recorded["held_out"]:
-        yield predicted(knowledge, each)
+        yield workload_of(knowledge, each)
 
 
-def predicted(knowledge: Knowledge, held_out: dict[str, Any]) -> Workload:
-    asked = ParseDict(held_out["asked"], predictor_pb2.RecommendStrategyRequest()).prediction
-    prediction = predict(
-        knowledge,
-        converters.workload_of(asked.workload),
-        converters.environment_of(asked.environment),
-        batching_size=asked.batching_size,
-    )
+def workload_of(knowledge: Knowledge, held_out: dict[str, Any]) -> Workload:
+    prediction = predicted(knowledge, held_out["asked"])
     return Workload(
         unseen=held_out["unseen"],
         recommended=Strategy(recommend(prediction, Goal.LATENCY).strategy),

@@ -61,7 +61,7 @@ def compose(
     spans = [_span(stage, machine) for stage in stages]
     longest = sum(max(solo.time_ms for solo in stage) for stage in stages)
     busy = sum(span for span, _ in spans)
-    without = sum(span for span, _ in (_span(stage, alone) for stage in stages)) if taken else busy
+    without = sum(makespan(_shared(stage), alone) for stage in stages) if taken else busy
     dispatch = calibration.sharing.dispatch_ms * sum(map(len, stages))
     contention_error = calibration.sharing.contention_error * (busy - longest)
     spread = math.hypot(_summed_error([error for _, error in spans]), contention_error) / (busy + dispatch)
@@ -80,9 +80,13 @@ def compose(
 
 def _span(stage: Sequence[SoloTime], machine: Machine) -> tuple[float, float]:
     """The makespan of a stage and its standard error, milliseconds, with the runs' errors going the same way."""
-    span = makespan([SharedRun(solo.time_ms, solo.lane_width) for solo in stage], machine)
+    span = makespan(_shared(stage), machine)
     slow = [SharedRun(solo.time_ms * math.exp(solo.log_sigma), solo.lane_width) for solo in stage]
     return span, span * math.log(makespan(slow, machine) / span)
+
+
+def _shared(stage: Sequence[SoloTime]) -> list[SharedRun]:
+    return [SharedRun(solo.time_ms, solo.lane_width) for solo in stage]
 
 
 def _summed_error(errors: Sequence[float]) -> float:

@@ -12,12 +12,12 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby, pairwise
+from itertools import groupby
 
 import numpy as np
 from numpy.typing import NDArray
 
-from corun.predictor.core.interval import MAD_TO_SIGMA, shrunk_sigma
+from corun.predictor.core.interval import neighbour_sigma, shrunk_sigma
 from corun.predictor.core.sharing import MOST_TAKEN
 
 # Steps and bounds of what is told apart: logarithms of pace, e-folds in all, and cores.
@@ -87,7 +87,7 @@ def follow(readings: Sequence[Reading], taken: Array) -> Timeline:
     """
     if not readings:
         return Timeline()
-    sigmas = _scales(readings)
+    sigmas = _sigmas(readings)
     excess = np.array([each.excess for each in readings])
     unexplained = excess[:, 0]
     reach = _PACE_STEP * _MOST_PACES / 2
@@ -161,15 +161,15 @@ def _timeline(readings: Sequence[Reading], excess: Array, places: Sequence[tuple
     )
 
 
-def _scales(readings: Sequence[Reading]) -> dict[Hashable, float]:
-    """Standard deviations by kind, from differences of neighbours (Rice 1984), which few changes do not widen."""
+def _sigmas(readings: Sequence[Reading]) -> dict[Hashable, float]:
+    """Standard deviations of single readings, by kind."""
     kinds: dict[Hashable, list[float]] = {}
     for each in readings:
         kinds.setdefault(each.kind, []).append(float(each.excess[0]))
-    return {kind: max(_LEAST_SIGMA, _scale(values)) for kind, values in kinds.items()}
+    return {kind: _sigma(values) for kind, values in kinds.items()}
 
 
-def _scale(values: Sequence[float]) -> float:
-    steps = [abs(b - a) for a, b in pairwise(values)]
-    measured = MAD_TO_SIGMA * statistics.median(steps) / math.sqrt(2) if steps else 0.0
-    return shrunk_sigma(measured, len(steps), prior=_PRIOR_SIGMA, prior_count=_PRIOR_COUNT)
+def _sigma(values: Sequence[float]) -> float:
+    measured = neighbour_sigma(values)
+    shrunken = shrunk_sigma(measured, len(values) - 1, prior=_PRIOR_SIGMA, prior_count=_PRIOR_COUNT)
+    return max(_LEAST_SIGMA, shrunken)

@@ -6,9 +6,8 @@ import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
-from corun.predictor.core.interval import MAD_TO_SIGMA
+from corun.predictor.core.interval import neighbour_sigma
 
 # Numbers of newest values that are tried as having another level than those before.
 _NEWEST = (3, 5, 7, 9, 13, 19, 31)
@@ -40,7 +39,7 @@ def latest_shift(values: Sequence[float]) -> Shift | None:
     """
     if len(values) < _LEAST_BEFORE + _NEWEST[0]:
         return None
-    sigma = _scale(values)
+    sigma = max(_LEAST_SIGMA, neighbour_sigma(values))
     best, clearest = None, _STANDARD_ERRORS
     for newest in _NEWEST:
         start = len(values) - newest
@@ -67,9 +66,3 @@ def _start(values: Sequence[float], shift: Shift) -> int:
         if saved > most:
             most, start = saved, index + 1
     return start
-
-
-def _scale(values: Sequence[float]) -> float:
-    """Standard deviation from differences of neighbours (Rice 1984), which a change of level does not widen."""
-    steps = [abs(b - a) for a, b in pairwise(values)]
-    return max(_LEAST_SIGMA, MAD_TO_SIGMA * statistics.median(steps) / math.sqrt(2)) if steps else _LEAST_SIGMA

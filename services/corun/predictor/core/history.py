@@ -41,7 +41,7 @@ class History:
         return sum(map(len, self.samples.values()))
 
     def extended(self, observations: Iterable[Observation], *, thread_mb: float) -> History:
-        """This history with newer observations. Its times are those of before: see `pace.fitted`."""
+        """This history with newer observations. Its times are those of before: see `undisturbed.followed`."""
         samples = dict(self.samples)
         newer: dict[int, list[Observation]] = {}
         for observation in observations:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 # A normal error stays within this many standard deviations nine times out of ten.
 NINE_IN_TEN = 1.6449
@@ -48,6 +49,11 @@ def robust_sigma(residuals: Iterable[float]) -> float:
     """Spread of residuals around 0, unmoved by less than half of them being wild; 0 without any."""
     sizes = [abs(each) for each in residuals]
     return MAD_TO_SIGMA * statistics.median(sizes) if sizes else 0.0
+
+
+def neighbour_sigma(values: Sequence[float]) -> float:
+    """Spread from the differences of neighbours (Rice 1984), which few changes of level do not widen; 0 without any."""
+    return robust_sigma(b - a for a, b in pairwise(values)) / math.sqrt(2)
 
 
 def shrunk(measured: float, count: int, *, prior: float, prior_count: float) -> float:

@@ -13,8 +13,8 @@ from corun.predictor.core.correction import IDENTITY, LinearCorrection
 from corun.predictor.core.execution import Experience
 from corun.predictor.core.history import History
 from corun.predictor.core.observation import GraphFeatures, Lesson, Observation
-from corun.predictor.core.pace import followed
 from corun.predictor.core.rates import rates_of
+from corun.predictor.core.undisturbed import followed
 from corun.predictor.core.workload import Place, Platform
 
 # Bounds of memory: what was learnt longest ago is forgotten first.
@@ -24,6 +24,7 @@ MAX_PLACES = 32
 MAX_EXPERIENCES = 128
 
 _Key = TypeVar("_Key")
+_Dated = TypeVar("_Dated", Observation, Experience)
 
 _NO_ADJUSTMENT = Adjustment()
 _NO_TIMELINE = Timeline()
@@ -64,33 +65,31 @@ class Knowledge:
             if lesson.place is None:
                 continue
             moment = moments.get(lesson.place, 0) + 1
-            for observation in lesson.observations:
-                dated = observation if observation.moment else replace(observation, moment=moment)
-                moments[lesson.place] = max(moment, dated.moment)
-                fresh.setdefault((lesson.place, observation.model_name), []).append(dated)
-            if lesson.experiences:
-                dated_experiences = [
-                    each if each.moment else replace(each, moment=moment) for each in lesson.experiences
-                ]
-                moments[lesson.place] = max(moments.get(lesson.place, 0), *(each.moment for each in dated_experiences))
-                kept = (*experiences.pop(lesson.place, ()), *dated_experiences)
+            observed, experienced = _dated(lesson.observations, moment), _dated(lesson.experiences, moment)
+            for observation in observed:
+                fresh.setdefault((lesson.place, observation.model_name), []).append(observation)
+            if experienced:
+                kept = (*experiences.pop(lesson.place, ()), *experienced)
                 experiences[lesson.place] = kept[-MAX_EXPERIENCES:]
+            dates = [each.moment for each in observed] + [each.moment for each in experienced]
+            moments[lesson.place] = max([moment - 1, *dates])
         histories = dict(self.histories)
         for (place, name), observations in fresh.items():
             history = histories.pop((place, name), History())
             histories[place, name] = history.extended(observations, thread_mb=rates_of(place).thread_mb)
         forgotten = {place for place, _ in _forget_oldest(histories, MAX_HISTORIES)}
-        timelines = dict(self.timelines)
+        timelines = {}
         for place in touched(lessons):
             own = {name: history for (where, name), history in histories.items() if where == place}
             found, timelines[place] = followed(own, experiences.get(place, ()), one_device=rates_of(place).one_device)
             histories |= {(place, name): history for name, history in found.items()}
         _forget_oldest(features, MAX_FEATURES)
         _forget_oldest(experiences, MAX_PLACES)
+        places = {place for place, _ in histories} | experiences.keys()
+        timelines = {place: each for place, each in {**self.timelines, **timelines}.items() if place in places}
         learned = replace(
             self, histories=histories, features=features, experiences=experiences, moments=moments, timelines=timelines
         )
-        places = {place for place, _ in histories} | experiences.keys()
         unchanged = places - touched(lessons) - forgotten if features == self.features else set()
         return replace(learned, calibrations=_calibrations(learned, places, self.calibrations, unchanged))
 
@@ -130,6 +129,11 @@ class Knowledge:
             found.append(Lesson(place, observations))
         found += [Lesson(place, experiences=experiences) for place, experiences in self.experiences.items()]
         return found
+
+
+def _dated(entries: Sequence[_Dated], moment: int) -> list[_Dated]:
+    """Those that were not learnt yet are of this moment."""
+    return [each if each.moment else replace(each, moment=moment) for each in entries]
 
 
 def touched(lessons: Sequence[Lesson]) -> set[Place]:

@@ -139,12 +139,10 @@ def _examined(knowledge: Knowledge, place: Place, execution: Execution) -> Exper
     doubt = doubt_about_execution(execution, predicted)
     if doubt is not None:
         return doubt
-    return _experienced(execution, predicted, knowledge.calibration(place), knowledge.timeline(place).now.taken)
+    return _experienced(execution, predicted, knowledge.calibration(place))
 
 
-def _experienced(
-    execution: Execution, predicted: StrategyPrediction, calibration: Calibration, taken: float
-) -> Experience:
+def _experienced(execution: Execution, predicted: StrategyPrediction, calibration: Calibration) -> Experience:
     composition = predicted.composition
     stages = [(index, run) for index, stage in enumerate(execution.plan.stages) for run in stage.runs]
     # A time from the graph would pass its own error on to the contention.
@@ -165,7 +163,9 @@ def _experienced(
         end_time=execution.end_time,
         latency=Surprise(math.log(execution.latency_ms / predicted.latency_ms.value), composition.log_sigma),
         memory=memory,
-        contentions=contention_readings(execution, solo_ms, one_device=calibration.rates.one_device, taken=taken),
+        contentions=contention_readings(
+            execution, solo_ms, one_device=calibration.rates.one_device, taken=composition.taken
+        ),
         stages_ms=longest_runs_ms(execution),
         dispatch_ms=measured_dispatch_ms(execution),
         shared_mb=shared_mb,

@@ -43,11 +43,12 @@ class MemorySampler:
     ) -> None:
         self._ended.set()
         assert self._watching is not None
-        begin, sizes = time.monotonic(), [each.counted() for each in self._scales]
-        if None in sizes:
+        begin = time.monotonic()
+        sizes = [size for each in self._scales if (size := each.counted()) is not None]
+        if len(sizes) < len(self._scales):
             await asyncio.shield(asyncio.gather(asyncio.to_thread(self._sample), self._watching))
         else:
-            self._note(sum(size or 0 for size in sizes), begin)
+            self._note(sum(sizes), begin)
             await asyncio.shield(self._watching)
 
     def peak_over(self, idle_mb: float) -> MemoryPeak:

@@ -50,18 +50,7 @@ class Scales:
 
     def counted(self) -> int | None:
         """The same as `follow` gives, in some 0.3 ms that need no thread; None where a process has to be weighed."""
-        members = processes.members(self._main)
-        if self._weighed.keys() != set(members):
-            return None
-        total = 0
-        for process_id in members:
-            with suppress(OSError):
-                resident = _counted(process_id, "status", (b"RssAnon:", b"RssShmem:"))
-                weighed = self._weighed.get(process_id)
-                if weighed is None or abs(resident - weighed.resident) > _FOLLOWED_BYTES:
-                    return None
-                total += weighed.size + resident - weighed.resident
-        return total
+        return self._size(weighing=False)
 
     def follow(self) -> int:
         """The size now, in bytes, in about 1 ms: only processes of which much changed are weighed, or all when one was
@@ -69,8 +58,15 @@ class Scales:
 
         What the others have gained or lost since is counted by the kernel at all times.
         """
+        size = self._size(weighing=True)
+        assert size is not None
+        return size
+
+    def _size(self, *, weighing: bool) -> int | None:
         members = processes.members(self._main)
         if self._weighed.keys() != set(members):
+            if not weighing:
+                return None
             self._weighed.clear()
         total = 0
         for process_id in members:
@@ -78,6 +74,8 @@ class Scales:
                 resident = _counted(process_id, "status", (b"RssAnon:", b"RssShmem:"))
                 weighed = self._weighed.get(process_id)
                 if weighed is None or abs(resident - weighed.resident) > _FOLLOWED_BYTES:
+                    if not weighing:
+                        return None
                     size = _counted(process_id, "smaps_rollup", (b"Pss_Anon:", b"Pss_Shmem:"))
                     weighed = self._weighed[process_id] = _Weighed(size, resident)
                 total += weighed.size + resident - weighed.resident

@@ -27,11 +27,11 @@ _ROUNDS = 4
 _SETTLED = 0.01
 # Short runs of one report are one reading of the conditions for each half second that they took.
 _READING_MS = 500.0
-# Newest readings that are looked at.
-_MOST_READINGS = 400
-_MOST_EXPERIENCES = 64
-_TELLING_OCCASIONS = 3
-_TELLING_CONTENTIONS = 5
+# Newest readings, and newest executions, that are looked at.
+_MOST_READINGS, _MOST_EXPERIENCES = 400, 64
+# Occasions on which a model has to have been met, and executions that have to have told what sharing costs.
+_TELLING_OCCASIONS, _TELLING_CONTENTIONS = 3, 5
+# Of how many shares of the cores one is worked out; those between lie on a line.
 _EVERY = 3
 
 _Setting = tuple[str, int]
