@@ -9,6 +9,7 @@ from typing import Any
 
 import grpc
 
+from corun.errors import ExecutionConflict
 from corun.v1 import core_pb2
 from corun.v1 import predictor_service_pb2 as predictor_pb2
 from corun.v1 import validator_service_pb2 as validator_pb2
@@ -30,6 +31,8 @@ class FakeValidator(UnaskedRecord):
         recommendation_error: Raised where it is asked for a recommendation; `dataset_error` for records,
             `refinement_error` where a refinement is recorded.
         recommendation_requests: What it was asked.
+        conflicts: Ids that it says it knows with other figures.
+        batch_sizes: How many executions each batch had.
     """
 
     held: asyncio.Event | None = None
@@ -38,6 +41,8 @@ class FakeValidator(UnaskedRecord):
     executions: list[validator_pb2.ExecutionRecord] = field(default_factory=list)
     validations: list[validator_pb2.ValidatePredictionRequest] = field(default_factory=list)
     impacts: list[validator_pb2.RecordOptimizationImpactRequest] = field(default_factory=list)
+    conflicts: set[str] = field(default_factory=set)
+    batch_sizes: list[int] = field(default_factory=list)
     queries: list[validator_pb2.GetValidationMetricsRequest] = field(default_factory=list)
     refinements: list[validator_pb2.ModelRefinement] = field(default_factory=list)
     unrefined: dict[core_pb2.Platform.ValueType, predictor_pb2.RefinementMethod.ValueType] = field(default_factory=dict)
@@ -51,6 +56,7 @@ class FakeValidator(UnaskedRecord):
     ) -> validator_pb2.RecordExecutionResponse:
         """Keeps the execution."""
         await self._until_free()
+        self._refuse_conflict(request.execution)
         new = self._record(request.execution)
         return validator_pb2.RecordExecutionResponse(newly_recorded=new, execution_count=len(self.executions))
 
@@ -61,12 +67,32 @@ class FakeValidator(UnaskedRecord):
         await self._until_free()
         if self.validation_error is not None:
             raise self.validation_error
+        self._refuse_conflict(request.execution)
         self._record(request.execution)
         self.validations.append(request)
         return validator_pb2.ValidatePredictionResponse(
             errors=validator_pb2.ErrorRates(latency=0.2, throughput=0.1, memory=0.5),
             validation_count=len(self.validations),
         )
+
+    async def RecordExecutions(
+        self, request: validator_pb2.RecordExecutionsRequest, context: Context
+    ) -> validator_pb2.RecordExecutionsResponse:
+        """Keeps them one after another, and refuses what it would refuse alone."""
+        self.batch_sizes.append(len(request.executions))
+        response = validator_pb2.RecordExecutionsResponse()
+        for index, execution in enumerate(request.executions):
+            try:
+                if request.validate:
+                    await self.ValidatePrediction(validator_pb2.ValidatePredictionRequest(execution=execution), context)
+                else:
+                    await self.RecordExecution(validator_pb2.RecordExecutionRequest(execution=execution), context)
+            except ExecutionConflict as refusal:
+                response.refused.add(
+                    index=index, execution_id=execution.execution_id, reason=refusal.reason, message=refusal.message
+                )
+        response.execution_count = len(self.executions)
+        return response
 
     async def RecordOptimizationImpact(
         self, request: validator_pb2.RecordOptimizationImpactRequest, _context: Context
@@ -138,6 +164,10 @@ class FakeValidator(UnaskedRecord):
         if new:
             self.executions.append(execution)
         return new
+
+    def _refuse_conflict(self, execution: validator_pb2.ExecutionRecord) -> None:
+        if execution.execution_id in self.conflicts:
+            raise ExecutionConflict(execution.execution_id)
 
     async def _until_free(self) -> None:
         if self.held is not None:

@@ -167,6 +167,28 @@ async def test_records_that_wait_survive_a_restart(tmp_path: Path) -> None:
     assert peers.validator.impacts[0].comparison_id == comparison[0].accepted.comparison_id
 
 
+async def test_records_that_wait_are_delivered_together_and_one_that_is_refused_takes_no_other_with_it() -> None:
+    target = dead_target()
+    async with orchestrator_stack(
+        validator_target=target, validation_interval=1, peer_check_interval_seconds=0.1
+    ) as stack:
+        ids = [(await execute(stack))[0].accepted.execution_id for _ in range(8)]
+        stack.validator.conflicts.add(ids[3])
+        async with at(target, stack.validator):
+            with capture_logs() as logs:
+                await until(lambda: len(stack.validator.validations) >= 7)
+                after = await execute(stack)
+                await until(lambda: len(stack.validator.executions) >= 8)
+    assert max(stack.validator.batch_sizes) >= 7  # one may go ahead to see whether it is taken
+    assert [each.execution_id for each in stack.validator.executions] == [
+        *(each for each in ids if each != ids[3]),
+        after[0].accepted.execution_id,
+    ]
+    refused = [each for each in logs if each["event"] == "the validator refuses for good"]
+    assert len(refused) == 1
+    assert ids[3] in refused[0]["cause"]
+
+
 @pytest.mark.parametrize("refusal", [ExecutionConflict("e"), InvalidField("execution", "is wrong")])
 async def test_a_record_that_is_refused_for_good_holds_up_no_other(refusal: Exception) -> None:
     async with orchestrator_stack(validation_interval=1) as stack:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from pathlib import Path
+from typing import Any
 
 from corun.embedded import hosted, settings_of
 from corun.v1 import core_pb2
@@ -28,7 +30,8 @@ async def test_rows_refinements_and_versions_tell_one_story(tmp_path: Path) -> N
         ) as stack,
         connect_async(validator) as client,
     ):
-        for _ in range(22):
+
+        async def run() -> None:
             names = draw.choices(NAMES, k=draw.randint(2, 5))
             # Slower than its runs, and much of it is noise: errors stay over the threshold.
             for strategy in core_pb2.Strategy.values()[1:]:
@@ -41,21 +44,42 @@ async def test_rows_refinements_and_versions_tell_one_story(tmp_path: Path) -> N
             events = [event async for event in stack.client.ExecuteWithStrategy(request, timeout=20)]
             assert not events[-1].completed.warnings
             versions.append(events[-1].completed.chosen.prediction.predictor_version)
-        rows = await client.query(
-            "SELECT predictor_version FROM multi_model_validation_metrics ORDER BY validation_number"
-        )
-        refinements = await client.query("SELECT * FROM model_refinements ORDER BY after_validation_number")
-        status = await stack.client.GetRefinementStatus(orchestrator_pb2.GetRefinementStatusRequest(), timeout=20)
-    assert rows["predictor_version"].to_pylist() == versions
-    attempts = refinements.to_pylist()
-    assert 1 <= len(attempts) <= 3  # at most one in ten validations
+
+        async def attempts() -> list[dict[str, Any]]:
+            """Those on record, once they are all that there were."""
+            while True:
+                found = await client.query("SELECT * FROM model_refinements ORDER BY after_validation_number")
+                status = await stack.client.GetRefinementStatus(orchestrator_pb2.GetRefinementStatusRequest())
+                wasm = next(each for each in status.platforms if each.platform == core_pb2.PLATFORM_WASM)
+                if 1 <= found.num_rows == wasm.accepted_count + wasm.refused_count:
+                    accepted: list[bool] = found["accepted"].to_pylist()
+                    assert wasm.accepted_count == sum(accepted)
+                    return list(found.to_pylist())
+                await asyncio.sleep(0.05)
+
+        for _ in range(22):
+            await run()
+        async with asyncio.timeout(20):
+            await attempts()
+        await run()
+        async with asyncio.timeout(20):
+            refinements = await attempts()
+            recorded: list[str] = []
+            while len(recorded) < len(versions):
+                rows = await client.query(
+                    "SELECT predictor_version FROM multi_model_validation_metrics ORDER BY validation_number"
+                )
+                recorded = rows["predictor_version"].to_pylist()
+    assert recorded == versions
+    assert len(refinements) <= 3  # at most one in ten validations
     # The first may come too early, of fewer records than the predictor wants; later ones are judged.
-    for attempt in attempts[1:]:
+    for attempt in refinements[1:]:
         assert attempt["held_out_count"] >= 4
         assert attempt["latency_error_before"] > 0
         assert attempt["latency_error_after"] > 0
-    wasm = next(each for each in status.platforms if each.platform == core_pb2.PLATFORM_WASM)
-    assert wasm.accepted_count == sum(attempt["accepted"] for attempt in attempts)
-    refined = {version.partition("-r")[2] for version in versions}
-    accepted = [each["after_validation_number"] for each in attempts if each["accepted"]]
-    assert len(refined) == 1 + sum(number < len(versions) - 1 for number in accepted)
+    refined = list(dict.fromkeys(_refined(version) for version in versions))
+    assert refined[1:] == [_refined(each["predictor_version_after"]) for each in refinements if each["accepted"]]
+
+
+def _refined(version: str) -> str:
+    return version.partition("-r")[2]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
@@ -24,6 +25,8 @@ _SHORTEST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.25, 10.0
 # With all services in one process the validator takes its time from whatever runs then: so an execution that does not
 # wait for it ends first.
 _GATHERED_SECONDS = 0.02
+# The validator puts a batch on record in one transaction; one by one, executions may come faster than it takes them.
+_LARGEST_BATCH, _LARGEST_BATCH_BYTES = 256, 1024**2
 
 # Refusals that will not change: trying again would hold up everything behind.
 _FINAL = frozenset({"INVALID_ARGUMENT", "ALREADY_EXISTS", "FAILED_PRECONDITION", "NOT_FOUND", "OUT_OF_RANGE"})
@@ -40,11 +43,12 @@ class Postponed(CorunError):
         self.cause = cause
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Parcel:
     position: int
     entry: OutboxEntry
     answer: asyncio.Future[Any]
+    alone: bool
     attempt_count: int = 0
 
 
@@ -58,7 +62,8 @@ class Delivery:
     `hurry` the moment.
 
     An entry leaves the outbox when the validator has taken it, or has refused it for good. Should the orchestrator end
-    between the two, it is sent again: the validator knows it by its id.
+    between the two, it is sent again: the validator knows it by its id. Executions whose answers nobody needs go in
+    batches; one that is refused in company is sent once more alone, so that the refusal is its own.
     """
 
     def __init__(self, peers: Peers, outbox: Outbox) -> None:
@@ -72,6 +77,10 @@ class Delivery:
                 (validator_pb2.RecordOptimizationImpactRequest, peers.record_impact),
                 (validator_pb2.RecordModelRefinementRequest, peers.record_refinement),
             )
+        }
+        self._batched = {
+            validator_pb2.RecordExecutionRequest.__name__: False,
+            validator_pb2.ValidatePredictionRequest.__name__: True,
         }
         self._parcels: deque[_Parcel] = deque()
         self._arrived = asyncio.Event()
@@ -88,7 +97,7 @@ class Delivery:
         return len(left)
 
     async def post(self, request: Message) -> asyncio.Future[Any]:
-        """Keeps a request in the outbox and takes it; the future is as those of `send`.
+        """Keeps a request in the outbox and takes it; the future is as those of `send`, its answer not needed.
 
         Raises:
             StoreFailed: when the disk refuses.
@@ -98,13 +107,15 @@ class Delivery:
         (answer,) = self.send([position], [entry])
         return answer
 
-    def send(self, positions: Sequence[int], entries: Sequence[OutboxEntry]) -> list[asyncio.Future[Any]]:
+    def send(
+        self, positions: Sequence[int], entries: Sequence[OutboxEntry], *, answers_needed: bool = False
+    ) -> list[asyncio.Future[Any]]:
         """Takes entries that are in the outbox. The futures have the validator's answers, or its refusals, or Postponed
-        as soon as it is known not to answer."""
+        as soon as it is known not to answer. An answer that is not needed may be one for many."""
         loop = asyncio.get_running_loop()
         answers = []
         for position, entry in zip(positions, entries, strict=True):
-            parcel = _Parcel(position, entry, loop.create_future())
+            parcel = _Parcel(position, entry, loop.create_future(), alone=answers_needed and self._silence is None)
             self._parcels.append(parcel)
             self.waiting_bytes += len(entry.payload)
             answers.append(parcel.answer)
@@ -148,7 +159,7 @@ class Delivery:
                     async with asyncio.timeout(_GATHERED_SECONDS):
                         await self._hurried.wait()
             self._resumed.clear()
-            if await self._deliver(self._parcels[0]):
+            if await self._deliver(self._next()):
                 pause = _SHORTEST_PAUSE_SECONDS
                 continue
             try:
@@ -157,38 +168,72 @@ class Delivery:
             except TimeoutError:
                 pause = min(_LONGEST_PAUSE_SECONDS, pause * 2)
 
-    async def _deliver(self, parcel: _Parcel) -> bool:
-        message, call = self._calls[parcel.entry.kind]
-        parcel.attempt_count += 1
-        request = message.FromString(parcel.entry.payload)
-        answer: Message | CorunError | RemoteError
+    def _next(self) -> list[_Parcel]:
+        """The oldest, and those behind it that may go with it."""
+        first = self._parcels[0]
+        if first.alone or first.entry.kind not in self._batched:
+            return [first]
+        batch, size = [first], len(first.entry.payload)
+        for parcel in itertools.islice(self._parcels, 1, _LARGEST_BATCH):
+            size += len(parcel.entry.payload)
+            if parcel.alone or parcel.entry.kind != first.entry.kind or size > _LARGEST_BATCH_BYTES:
+                break
+            batch.append(parcel)
+        return batch
+
+    async def _deliver(self, parcels: Sequence[_Parcel]) -> bool:
+        """Tells the validator; False where it does not take anything now."""
+        kind = parcels[0].entry.kind
+        message, _ = self._calls[kind]
+        requests: list[Any] = [message.FromString(parcel.entry.payload) for parcel in parcels]
+        answer: Message | PeerUnavailable | RemoteError
         try:
-            answer = await call(request)
+            answer, refused = await self._tell(kind, requests)
         except (PeerUnavailable, RemoteError) as error:
-            if not _is_final(error, parcel.attempt_count):
+            for parcel in parcels:
+                parcel.attempt_count += 1
+            if not _is_final(error, parcels[0].attempt_count):
                 self._postpone(error)
                 return False
-            _log.error("the validator refuses for good", kind=parcel.entry.kind, cause=error.message)
-            answer = error
+            answer, refused = error, set(range(len(parcels)))
         self._silence = None
-        self._parcels.popleft()
+        for index, (parcel, request) in enumerate(zip(parcels, requests, strict=True)):
+            if index in refused and len(parcels) > 1:
+                parcel.alone, parcel.attempt_count = True, 0
+            else:
+                self._finish(parcel, request, answer)
+        return True
+
+    async def _tell(self, kind: str, requests: Sequence[Any]) -> tuple[Message, set[int]]:
+        """The answer, and which of several it refuses."""
+        if len(requests) == 1:
+            _, call = self._calls[kind]
+            return await call(requests[0]), set()
+        executions = [request.execution for request in requests]
+        batch = validator_pb2.RecordExecutionsRequest(executions=executions, validate=self._batched[kind])
+        answer = await self._peers.record_executions(batch)
+        return answer, {each.index for each in answer.refused}
+
+    def _finish(self, parcel: _Parcel, request: Message, answer: Message | PeerUnavailable | RemoteError) -> None:
+        self._parcels.remove(parcel)
         self.waiting_bytes -= len(parcel.entry.payload)
         self._outbox.remove(parcel.position).add_done_callback(_note_removed)
-        if isinstance(answer, Message):
-            if not parcel.answer.done():
-                parcel.answer.set_result(answer)
-            if isinstance(request, validator_pb2.ValidatePredictionRequest):
-                for told in self._on_validated:
-                    told(request.execution)
-        else:
+        if not isinstance(answer, Message):
+            _log.error("the validator refuses for good", kind=parcel.entry.kind, cause=answer.message)
             _refuse(parcel, answer)
-        return True
+            return
+        if not parcel.answer.done():
+            parcel.answer.set_result(answer)
+        if isinstance(request, validator_pb2.ValidatePredictionRequest):
+            for told in self._on_validated:
+                told(request.execution)
 
     def _postpone(self, error: PeerUnavailable | RemoteError) -> None:
         if self._silence is None:
             _log.warning("the validator takes no records; they are kept", cause=error.message)
         self._silence = Postponed(error.message)
         for parcel in self._parcels:
+            parcel.alone = False  # whoever needed its answer has this one
             _refuse(parcel, self._silence)
 
 

@@ -180,6 +180,14 @@ class Peers:
         call = self._validator.RecordExecution(request, timeout=seconds)
         return await self._validator_link.answer(call, within=seconds)
 
+    async def record_executions(
+        self, request: validator_pb2.RecordExecutionsRequest
+    ) -> validator_pb2.RecordExecutionsResponse:
+        """Puts many executions on the validator's record, all at once."""
+        seconds = self._timeouts.short
+        call = self._validator.RecordExecutions(request, timeout=seconds)
+        return await self._validator_link.answer(call, within=seconds)
+
     async def validate_prediction(
         self, request: validator_pb2.ValidatePredictionRequest
     ) -> validator_pb2.ValidatePredictionResponse:

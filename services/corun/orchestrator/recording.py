@@ -55,7 +55,7 @@ class Recording(Generic[Event]):
         except StoreFailed as error:
             self._warn(f"{what}: {error.message}")
             return []
-        return self._delivery.send(positions, entries)
+        return self._delivery.send(positions, entries, answers_needed=True)
 
     def settle_with_end(self, request: Message, *, what: str, counted_on: str) -> bool:
         """Lets a record be kept together with the end, which comes next, and be delivered then; False where it is not

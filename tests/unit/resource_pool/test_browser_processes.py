@@ -27,7 +27,7 @@ def pretended_browser(pool_id: str, connection_id: str = SHORT, *arguments: str)
     with subprocess.Popen(command, start_new_session=True) as process:
         main = psutil.Process(process.pid)
         try:
-            while len(processes.family(main)) < 2:
+            while process.poll() is None and len(processes.family(main)) < 2:
                 time.sleep(0.01)
             yield main
         finally:
