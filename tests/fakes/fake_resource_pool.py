@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import defaultdict, deque
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -71,7 +70,6 @@ class FakeResourcePool(ResourcePoolServiceServicer):
         list_seconds: How long listing models takes.
         max_connections: Most browsers at once, as it says.
         lease_count: Plans that are being carried out; `most_leases` is the most that there were at once.
-        held_seconds: How long plans were carried out together, by the batch size of their first run.
         engine: The engine that measurements name.
         retry_count: What measurements say of retries.
         refusals: Raised one after another by the next profiles and plans, before anything happens.
@@ -89,7 +87,6 @@ class FakeResourcePool(ResourcePoolServiceServicer):
     max_connections: int = 1
     lease_count: int = 0
     most_leases: int = 0
-    held_seconds: defaultdict[int, float] = field(default_factory=lambda: defaultdict(float))
     engine: str = ENGINE
     retry_count: int = 0
     refusals: deque[Exception] = field(default_factory=deque)
@@ -148,22 +145,19 @@ class FakeResourcePool(ResourcePoolServiceServicer):
             raise self.refusals.popleft()
         self.lease_count += 1
         self.most_leases = max(self.most_leases, self.lease_count)
-        begin = time.monotonic()
-
-        def note_end(_context: Context) -> None:
-            self.lease_count -= 1
-            self.held_seconds[request.plan.stages[0].runs[0].batch_size] += time.monotonic() - begin
-            # These two never end by themselves.
-            if self.behaviour in {"hold", "flood"}:
-                self.plan_cancelled.set()
-
-        context.add_done_callback(note_end)  # type: ignore[arg-type]  # the stub wants its own class
+        context.add_done_callback(self._note_end)  # type: ignore[arg-type]  # the stub wants its own class
         sequence = 0
         async for event in self._events(request):
             sequence += 1
             event.sequence = sequence
             event.event_time.GetCurrentTime()
             yield event
+
+    def _note_end(self, _context: Context) -> None:
+        self.lease_count -= 1
+        # These two never end by themselves.
+        if self.behaviour in {"hold", "flood"}:
+            self.plan_cancelled.set()
 
     async def _events(self, request: pool_pb2.ExecutePlanRequest) -> AsyncIterator[pool_pb2.ExecutePlanResponse]:
         yield pool_pb2.ExecutePlanResponse(leased=pool_pb2.Leased(connection_id="fake-1", engine=self.engine))

@@ -28,6 +28,8 @@ class Progress(LiveBar):
         if event.HasField("pool_event"):
             if event.pool_event.HasField("iteration_finished"):
                 self._bar.advance(self._task)
+            elif event.pool_event.HasField("measured"):
+                self._bar.update(self._task, completed=self._rounds)
             elif event.pool_event.HasField("retried"):
                 self._bar.update(self._task, completed=0)
         self._say(execution_words(event, rounds=self._rounds))

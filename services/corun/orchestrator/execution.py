@@ -75,7 +75,11 @@ class Execution:
         self._recording = context.recording(live)
         self._filter = EventFilter()
         self._steps = CommonSteps(
-            context, preparation, client=client, on_queued=lambda queued: live.emit(Event(queued=queued))
+            context,
+            preparation,
+            client=client,
+            kept=live.accepted,
+            on_queued=lambda queued: live.emit(Event(queued=queued)),
         )
 
     async def run(self) -> Event:

@@ -91,30 +91,34 @@ class LiveExecution(Generic[Event]):
 
     async def run(self, first: Event, work: Callable[[], Awaitable[Event]]) -> None:
         """Keeps the first event, does the work and ends with its event, or with `failed`. Not to be cancelled: `stop`
-        is there for that."""
+        is there for that. The work must wait for `accepted` before it does anything that is to be accounted for."""
+        self._number(first)
+        # Looking ahead needs no disk: the work has begun when the first event is kept, and waits for that itself.
+        self._work = asyncio.ensure_future(self._bounded(work))
         try:
-            self._number(first)
             self._row = await self._begin(first.SerializeToString())
         except CorunError as refusal:
             self.accepted.set_exception(refusal)
             self.accepted.exception()  # whoever asked may be gone
+            self._work.cancel()
+            await asyncio.gather(self._work, return_exceptions=True)
             self.ended.set()
             return
         self._show()
+        for event in self._events[1:]:
+            self._keep(event, self._row)
         self.accepted.set_result(self._row)
-        terminal: Event | None = None
-        error: Exception | None = self._cause
-        if error is None:
-            self._work = asyncio.ensure_future(self._bounded(work))
-            await asyncio.wait([self._work])
-            terminal, error = self._result(self._work)
-        await self._end(terminal, error)
+        await asyncio.wait([self._work])
+        await self._end(*self._result(self._work))
 
     def emit(self, event: Event) -> None:
         """Numbers an event and keeps it; it is shown once it is on disk."""
-        assert self._row is not None
         self._number(event)
-        kept = self._log.append(self._row.number, event.sequence, event.SerializeToString())
+        if self._row is not None:
+            self._keep(event, self._row)
+
+    def _keep(self, event: Event, row: Row) -> None:
+        kept = self._log.append(row.number, event.sequence, event.SerializeToString())
         kept.add_done_callback(self._note_kept)
 
     def tell_refined(self, refined: orchestrator_pb2.ModelRefined) -> None:

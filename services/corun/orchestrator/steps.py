@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -13,6 +14,7 @@ from corun.orchestrator.core.terms import Goal
 from corun.orchestrator.forecast import Forecast
 from corun.orchestrator.outlook import Outlook
 from corun.orchestrator.preparation import Preparation
+from corun.orchestrator.store.executions import Row
 from corun.v1 import orchestrator_service_pb2 as orchestrator_pb2
 
 
@@ -23,6 +25,7 @@ class CommonSteps:
         context: What it works with.
         preparation: What is to run.
         client: Whose it is.
+        kept: Done when it is on disk: nothing is run before.
         on_queued: Told when it has to wait for a turn.
     """
 
@@ -32,11 +35,13 @@ class CommonSteps:
         preparation: Preparation,
         *,
         client: str,
+        kept: asyncio.Future[Row],
         on_queued: Callable[[orchestrator_pb2.ExecutionQueued], None],
     ) -> None:
         self._context = context
         self._preparation = preparation
         self._client = client
+        self._kept = kept
         self._on_queued = on_queued
 
     @asynccontextmanager
@@ -46,6 +51,7 @@ class CommonSteps:
         def tell(waiting_count: int, place_count: int) -> None:
             self._on_queued(orchestrator_pb2.ExecutionQueued(waiting_count=waiting_count, place_count=place_count))
 
+        await asyncio.shield(self._kept)
         async with self._context.turns.turn(self._client, on_queued=tell) as waited:
             yield waited * 1000
 

@@ -68,9 +68,10 @@ class Attempt:
         self._announce(lanes)
         await _together(*(self._load_connection(copies, connection) for connection in range(len(needs))))
         loaded = time.perf_counter()
-        await self._warm_up(copies)
+        had_to_warm_up = await self._warm_up(copies)
         warm = time.perf_counter()
-        self.emit(events.WarmedUp((warm - loaded) * 1000))
+        if had_to_warm_up:
+            self.emit(events.WarmedUp((warm - loaded) * 1000))
         scales = [connection.scales for connection in self.lease.connections]
         async with MemorySampler(scales, interval_seconds=self.order.rules.memory_interval_seconds) as sampler:
             timing = await self._measure(copies)
@@ -155,16 +156,22 @@ class Attempt:
         lane_number = self.split.lane_numbers[number]
         self.emit(events.ModelLoaded(name, lane_number, load_time_ms, model.weights_origin, already))
 
-    async def _warm_up(self, copies: list[_Copy]) -> None:
-        for copy in copies:
-            for at, batch, model in self._distinct_batches(copy):
-                if batch.tensors is not None or batch.slot not in at.lane.warm_slots:
-                    await self._warm(at, batch, model)
-        for _ in range(self.order.warmup_iterations):
-            await self._pass(copies)
+    async def _warm_up(self, copies: list[_Copy]) -> bool:
+        """Warms up what is not warm; False where everything was."""
+        cold = [
+            (at, batch, model)
+            for copy in copies
+            for at, batch, model in self._distinct_batches(copy)
+            if batch.tensors is not None or batch.slot not in at.lane.warm_slots
+        ]
+        for at, batch, model in cold:
+            await self._warm(at, batch, model)
+        passes = 0
         settled = max(at.lane.opened_at for copy in copies for at in copy.lanes) + self.order.rules.settle_seconds
-        while time.monotonic() < settled:
+        while passes < self.order.warmup_iterations or time.monotonic() < settled:
             await self._pass(copies)
+            passes += 1
+        return bool(cold or passes)
 
     async def _pass(self, copies: list[_Copy]) -> None:
         for number in range(len(self.split.plan.stages)):
@@ -211,7 +218,8 @@ class Attempt:
                         timing.outputs[number, run] = list(zip(self.order.batches[number, run], replies, strict=True))
                     end = max(end, replies[-1].arrived_at)
             timing.latencies_ms[iteration] = (end - started) * 1000
-            self.emit(events.IterationFinished(iteration, timing.latencies_ms[iteration]))
+            if self.order.iterations > 1:  # of a single one the measurement, which is next, says the same
+                self.emit(events.IterationFinished(iteration, timing.latencies_ms[iteration]))
         return end
 
     def _note(self, timing: _Timing, copy: _Copy, iteration: int, place: Place, replies: list[RunReply]) -> None:

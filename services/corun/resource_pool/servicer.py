@@ -236,13 +236,15 @@ class ResourcePoolServicer(ResourcePoolServiceServicer):
             raise conversion.about_shared_inputs(error, len(inputs)) from error
 
     async def _models_of(self, plan: Plan) -> dict[str, Model]:
-        models: dict[str, Model] = {}
+        fields: dict[str, str] = {}
         for number, stage in enumerate(plan.stages):
             for index, run in enumerate(stage):
-                if run.model_name not in models:
-                    field = f"plan.stages[{number}].runs[{index}].model_name"
-                    models[run.model_name] = await self._resolve(run.model_name, field)
-        return models
+                fields.setdefault(run.model_name, f"plan.stages[{number}].runs[{index}].model_name")
+
+        def resolved() -> dict[str, Model]:
+            return {name: self.catalog.resolve(name, field=field) for name, field in fields.items()}
+
+        return await asyncio.to_thread(resolved)
 
     def _list(self) -> list[messages.ModelInfo]:
         """Every model as it is; one that was found bad says so in its source."""

@@ -113,13 +113,10 @@ class ExecutionLog:
 
         def work(connection: sqlite3.Connection) -> list[int]:
             connection.execute("INSERT INTO events VALUES (?, ?, ?)", (number, sequence, payload))
-            (size,) = connection.execute(
-                "SELECT sum(length(payload)) FROM events WHERE number = ?", (number,)
-            ).fetchone()
             connection.execute(
-                "UPDATE executions SET state = ?, end_time = ?, last_sequence = ?, size_bytes = ?, outcome = NULL "
-                "WHERE number = ?",
-                (state, now, sequence, size, number),
+                "UPDATE executions SET state = ?, end_time = ?, last_sequence = ?, outcome = NULL, size_bytes = "
+                "(SELECT sum(length(payload)) FROM events WHERE events.number = executions.number) WHERE number = ?",
+                (state, now, sequence, number),
             )
             return _settled(connection, entries, platform)
 

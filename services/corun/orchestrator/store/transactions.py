@@ -49,6 +49,7 @@ class Transactions:
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._opened: asyncio.Future[None] = self._loop.create_future()
         self._schema = schema
+        self._durable: bool | None = None
         self._thread = threading.Thread(target=self._run, name="orchestrator-store", daemon=True)
 
     async def open(self) -> None:
@@ -118,29 +119,39 @@ class Transactions:
         return batch
 
     def _commit(self, connection: sqlite3.Connection, batch: list[_Job]) -> None:
-        durable = any(job.durable for job in batch)
         try:
-            connection.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
+            self._synchronise(connection, durable=any(job.durable for job in batch))
             connection.execute("BEGIN IMMEDIATE")
-            for job in batch:
-                self._try(connection, job)
+            if len(batch) == 1:  # by itself it needs no savepoint
+                batch[0].result = batch[0].work(connection)
+            else:
+                for job in batch:
+                    self._try(connection, job)
             connection.execute("COMMIT")
-        except sqlite3.Error as error:
+        except Exception as error:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             for job in batch:
-                job.error = job.error or StoreFailed(str(self._path), str(error))
+                job.error = job.error or self._failure(error)
 
     def _try(self, connection: sqlite3.Connection, job: _Job) -> None:
         connection.execute("SAVEPOINT job")
         try:
             job.result = job.work(connection)
         except Exception as error:
-            job.error = StoreFailed(str(self._path), str(error)) if isinstance(error, sqlite3.Error) else error
+            job.error = self._failure(error)
             if not connection.in_transaction:  # a full disk ends the whole transaction
                 raise
             connection.execute("ROLLBACK TO job")
         connection.execute("RELEASE job")
+
+    def _synchronise(self, connection: sqlite3.Connection, *, durable: bool) -> None:
+        if durable is not self._durable:
+            connection.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
+            self._durable = durable
+
+    def _failure(self, error: Exception) -> Exception:
+        return StoreFailed(str(self._path), str(error)) if isinstance(error, sqlite3.Error) else error
 
     def _tell(self, call: Callable[[], None]) -> None:
         # A loop that was closed has nobody left to tell.

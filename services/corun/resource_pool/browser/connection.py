@@ -82,6 +82,7 @@ class Connection:
         self._page: Page | None = None
         self._main: psutil.Process | None = None
         self._scales: Scales | None = None
+        self._death: processes.DeathNotice | None = None
         self._scratch: Path | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._endings: set[asyncio.Task[None]] = set()
@@ -170,7 +171,8 @@ class Connection:
 
     def _find_main(self) -> None:
         self._main = processes.find_main(self._mark)
-        self._scales = None if self._main is None else Scales(self._main)
+        if self._main is not None:
+            self._scales, self._death = Scales(self._main), processes.DeathNotice(self._main)
         if self._main is not None and self._scratch is not None:
             scratch.note_profile(self._scratch, self._main)
 
@@ -264,7 +266,7 @@ class Connection:
 
     def check_alive(self) -> None:
         """Notices a browser whose end nobody told us of, as when Playwright's driver died with it."""
-        if self._main is not None and not processes.is_alive(self._main):
+        if self._death is not None and self._death.given:
             self.lose("the browser's process ended")
 
     def view(self) -> ConnectionView:
@@ -319,6 +321,8 @@ class Connection:
     def _clean_up(self) -> None:
         if self._main is not None and (left := processes.end(self._main, within_seconds=_DEATH_SECONDS)):
             _log.error("processes of a browser cannot be ended", processes=[process.pid for process in left])
+        if self._death is not None:
+            self._death.close()
         if self._scratch is not None:
             scratch.remove(self._scratch)
 

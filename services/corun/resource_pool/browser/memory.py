@@ -29,27 +29,29 @@ class MemorySampler:
     def __init__(self, scales: Sequence[Scales], *, interval_seconds: float) -> None:
         self._scales = tuple(scales)
         self._interval_seconds = interval_seconds
-        self._ended = asyncio.Event()
-        self._watching: asyncio.Task[None] | None = None
+        self._pause: asyncio.TimerHandle | None = None
+        self._sampling: asyncio.Future[None] | None = None
         self._peak_bytes = 0
         self._times: list[float] = []
 
     async def __aenter__(self) -> Self:
-        self._watching = asyncio.create_task(self._watch())
+        self._pause_for(self._interval_seconds)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._ended.set()
-        assert self._watching is not None
+        if self._pause is not None:
+            self._pause.cancel()
+        self._pause = None
         begin = time.monotonic()
         sizes = [size for each in self._scales if (size := each.counted()) is not None]
-        if len(sizes) < len(self._scales):
-            await asyncio.shield(asyncio.gather(asyncio.to_thread(self._sample), self._watching))
-        else:
+        if len(sizes) == len(self._scales):
             self._note(sum(sizes), begin)
-            await asyncio.shield(self._watching)
+        else:
+            await asyncio.shield(asyncio.to_thread(self._sample))
+        if self._sampling is not None:
+            await asyncio.shield(self._sampling)
 
     def peak_over(self, idle_mb: float) -> MemoryPeak:
         """The peak over the browsers' idle size, never below 0. Call it when the context is closed."""
@@ -57,17 +59,16 @@ class MemorySampler:
         interval = (self._times[-1] - self._times[0]) / (count - 1) if count > 1 else self._interval_seconds
         return MemoryPeak(max(0.0, self._peak_bytes / MB - idle_mb), count, interval * 1000)
 
-    async def _watch(self) -> None:
-        pause = self._interval_seconds
-        while not await self._ends_within(pause):
-            pause = max(self._interval_seconds, 10 * await asyncio.to_thread(self._sample))
+    def _pause_for(self, seconds: float) -> None:
+        def end() -> None:
+            self._sampling = asyncio.ensure_future(self._sample_and_go_on())
 
-    async def _ends_within(self, seconds: float) -> bool:
-        try:
-            async with asyncio.timeout(seconds):
-                return await self._ended.wait()
-        except TimeoutError:
-            return False
+        self._pause = asyncio.get_running_loop().call_later(seconds, end)
+
+    async def _sample_and_go_on(self) -> None:
+        took = await asyncio.to_thread(self._sample)
+        if self._pause is not None:  # the context is still open
+            self._pause_for(max(self._interval_seconds, 10 * took))
 
     def _sample(self) -> float:
         """Takes a sample; gives back the seconds it took."""

@@ -63,7 +63,8 @@ class Scales:
         return size
 
     def _size(self, *, weighing: bool) -> int | None:
-        members = processes.members(self._main)
+        # Whoever weighs a browser has it open, so its number is still its own.
+        members = processes.in_session(self._main.pid)
         if self._weighed.keys() != set(members):
             if not weighing:
                 return None
