@@ -1,15 +1,19 @@
 """How long the validator takes to sum up 1,000 and 1,000,000 validations, over gRPC, and what else it is asked.
 
-The records are made in SQL, as many on each platform and strategy, in a file of their own.
+Nothing is new when it is asked again, or one record is, as the rows say. The records are made in SQL, as many on each
+platform and strategy, in a file of their own.
 """
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
+from random import Random
+from typing import TypeAlias
 
 from corun.plumbing.channel import open_channel
 from corun.plumbing.server import Server
@@ -20,10 +24,13 @@ from corun.validator.build import build
 from corun.validator.config import Settings
 from corun.validator.recovery import open_database
 from tests.bench.report import show
+from tests.fakes.validations import execution
 
 ROW_COUNTS = (1_000, 1_000_000)
 ROUNDS = 100
 TIMEOUT_SECONDS = 60
+
+Call: TypeAlias = Callable[[], Awaitable[object]]
 
 _FILL = """
 CREATE TEMP TABLE made AS SELECT
@@ -31,7 +38,10 @@ CREATE TEMP TABLE made AS SELECT
     TIMESTAMP '2026-01-01' + INTERVAL (i) SECOND AS moment,
     ['wasm', 'webgpu', 'webnn'][1 + i % 3] AS platform,
     ['parallel', 'sequential', 'batched'][1 + (i // 3) % 3] AS strategy,
-    50 + 100 * random() AS actual, 0.2 * (random() - 0.4) AS error
+    50 + 100 * random() AS actual,
+    0.2 * (random() - 0.4) AS latency_off,
+    0.2 * (random() - 0.4) AS throughput_off,
+    0.2 * (random() - 0.4) AS memory_off
 FROM range($count) AS rows(i);
 INSERT INTO executions (
     execution_id, end_time, recorded_time, platform, strategy, strategy_chosen, optimization_goal, engine, adapter,
@@ -50,7 +60,9 @@ INSERT INTO multi_model_validation_metrics (
 ) SELECT
     execution_id, moment, 1, '[{"model_name": "bert", "model_type": "text_embedding", "batch_size": 4}]', 1,
     platform, strategy, 'latency', 'chromium', 'cpu', '1',
-    actual * (1 + error), actual, abs(error), 1000 / actual, 1000 / actual, 0.0, 300 * (1 + error), 300, abs(error)
+    actual * (1 + latency_off), actual, abs(latency_off),
+    1000 / actual * (1 + throughput_off), 1000 / actual, abs(throughput_off),
+    300 * (1 + memory_off), 300, abs(memory_off)
 FROM made ORDER BY moment;
 """
 
@@ -67,10 +79,24 @@ def fill(path: Path, row_count: int) -> None:
     opened.mark.close()
 
 
-async def timed(call: Callable[[], Awaitable[object]], rounds: int) -> list[float]:
-    """Milliseconds of each of `rounds` calls, after one that does not count."""
+def made_records() -> Iterator[pb.ExecutionRecord]:
+    """Executions on each platform and strategy in turn, every figure of which was predicted wrong by up to 12 %."""
+    random = Random(0)
+    places = itertools.cycle(itertools.product(("WASM", "WEBGPU", "WEBNN"), ("PARALLEL", "SEQUENTIAL", "BATCHED")))
+    for number, (platform, strategy) in enumerate(places):
+        made = execution(f"new{number}", platform=platform, strategy=strategy)
+        made.predicted.latency_ms *= random.uniform(0.92, 1.12)
+        made.predicted.throughput_items_per_second *= random.uniform(0.92, 1.12)
+        made.predicted.memory_mb *= random.uniform(0.92, 1.12)
+        yield made
+
+
+async def timed(call: Call, rounds: int, *, before: Call | None = None) -> list[float]:
+    """Milliseconds of each of `rounds` calls, after one that does not count; what is called before each is no part."""
     times = []
     for _ in range(rounds + 1):
+        if before is not None:
+            await before()
         start = time.perf_counter()
         await call()
         times.append((time.perf_counter() - start) * 1000)
@@ -83,8 +109,20 @@ async def measure(path: Path) -> Mapping[str, list[float]]:
     server = Server(host=settings.host, port=settings.port, grace_seconds=0)
     async with build(settings) as service, server.serving([service]), open_channel(server.address) as channel:
         stub, limit = ValidatorServiceStub(channel), TIMEOUT_SECONDS
-        ask: dict[str, Callable[[], Awaitable[object]]] = {
-            "metrics": lambda: stub.GetValidationMetrics(pb.GetValidationMetricsRequest(), timeout=limit),
+
+        def metrics() -> Awaitable[object]:
+            return stub.GetValidationMetrics(pb.GetValidationMetricsRequest(), timeout=limit)
+
+        def recommendations() -> Awaitable[object]:
+            return stub.GetRefinementRecommendations(pb.GetRefinementRecommendationsRequest(), timeout=limit)
+
+        records = made_records()
+
+        def record() -> Awaitable[object]:
+            return stub.ValidatePrediction(pb.ValidatePredictionRequest(execution=next(records)), timeout=limit)
+
+        ask: dict[str, Call] = {
+            "metrics": metrics,
             "metrics without trends": lambda: stub.GetValidationMetrics(
                 pb.GetValidationMetricsRequest(without_trends=True), timeout=limit
             ),
@@ -94,11 +132,12 @@ async def measure(path: Path) -> Mapping[str, list[float]]:
             "metrics with history": lambda: stub.GetValidationMetrics(
                 pb.GetValidationMetricsRequest(with_history=True), timeout=limit
             ),
-            "recommendations": lambda: stub.GetRefinementRecommendations(
-                pb.GetRefinementRecommendationsRequest(), timeout=limit
-            ),
+            "recommendations": recommendations,
         }
-        return {name: await timed(call, ROUNDS) for name, call in ask.items()}
+        return {name: await timed(call, ROUNDS) for name, call in ask.items()} | {
+            "metrics, each after a new record": await timed(metrics, ROUNDS, before=record),
+            "recommendations, each after a new record": await timed(recommendations, ROUNDS, before=record),
+        }
 
 
 async def bench() -> None:

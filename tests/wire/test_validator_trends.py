@@ -53,6 +53,18 @@ async def test_fewer_than_the_recent_leave_nothing_earlier(validator: ValidatorS
     assert not (await metrics(validator)).overall.earlier.HasField("latency")
 
 
+async def test_a_strategy_that_ran_long_ago_keeps_its_windows(validator: ValidatorServiceAsyncStub) -> None:
+    for number, error in enumerate((0.1, 0.2, 0.3)):
+        await recorded(validator, f"old{number}", latency=error, strategy="BATCHED")
+    await record(validator, [0.4] * 60)
+    for without_trends in (False, True):  # of all validations, or of the few that the windows take
+        found = await metrics(validator, recent_count=1, without_trends=without_trends)
+        batched, parallel = found.by_strategy["batched"], found.by_strategy["parallel"]
+        assert [batched.recent.latency, batched.earlier.latency] == pytest.approx([0.3, 0.2])
+        assert [parallel.recent.latency, parallel.earlier.latency] == pytest.approx([0.4, 0.4])
+        assert found.overall.recent.latency == pytest.approx(0.4)
+
+
 async def test_too_little_data_is_said(validator: ValidatorServiceAsyncStub) -> None:
     await record(validator, [0.1 * number for number in range(9)])
     trend = (await metrics(validator)).overall.trends["latency"]

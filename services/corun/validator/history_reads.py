@@ -11,6 +11,7 @@ from corun.validation.error_rates import ErrorRates
 from corun.validator.core.findings import Evidence
 from corun.validator.core.history import FIGURES, History
 from corun.validator.core.refinement import Method, Refinement
+from corun.validator.database import parsed
 
 PLATFORMS = ("wasm", "webgpu", "webnn")
 
@@ -21,9 +22,9 @@ SIGNED_ERRORS = tuple(
 
 # One platform at a time: each is a scan that keeps the newest few, where a window function would sort the table.
 _NEWEST = f"""
-SELECT platform, strategy, {", ".join(SIGNED_ERRORS)}, validation_number
+SELECT platform, strategy, {", ".join(SIGNED_ERRORS)}
 FROM multi_model_validation_metrics
-WHERE platform = $platform AND ($strategy IS NULL OR strategy = $strategy) AND validation_number > $after
+WHERE platform = $platform AND validation_number > $after
 ORDER BY validation_number DESC
 LIMIT $count
 """
@@ -39,11 +40,12 @@ WHERE $platform IS NULL OR platform IS NULL OR platform = $platform
 ORDER BY after_validation_number, refine_time, refinement_id
 """
 
+# By platform; NULL stands for attempts that were made on all.
 _LAST_ATTEMPTS = """
 SELECT
-    coalesce(max(after_validation_number) FILTER (accepted), 0), coalesce(max(after_validation_number), 0)
+    platform, coalesce(max(after_validation_number) FILTER (accepted), 0), coalesce(max(after_validation_number), 0)
 FROM model_refinements
-WHERE platform IS NULL OR platform = $platform
+GROUP BY platform
 """
 
 _COUNT_AFTER = """
@@ -51,43 +53,23 @@ SELECT count(*) FROM multi_model_validation_metrics WHERE platform = $platform A
 """
 
 
-def newest(cursor: duckdb.DuckDBPyConnection, *, platform: str | None, strategy: str | None, count: int) -> History:
-    """Errors of the newest `count` validations of each selected platform."""
-    found = [
-        row
-        for each in (PLATFORMS if platform is None else (platform,))
-        for row in _newest(cursor, platform=each, strategy=strategy, count=count, after=0)
-    ]
-    return _history(found)
-
-
 def refinements(cursor: duckdb.DuckDBPyConnection, *, platform: str | None) -> list[Refinement]:
     """Every refinement that touched the platform (None: any), in the order they were recorded."""
-    return [_refinement(row) for row in cursor.execute(_REFINEMENTS, {"platform": platform}).fetchall()]
+    return [_refinement(row) for row in cursor.execute(parsed(cursor, _REFINEMENTS), {"platform": platform}).fetchall()]
 
 
 def evidence(cursor: duckdb.DuckDBPyConnection, *, platform: str | None, history_size: int) -> dict[str, Evidence]:
     """By platform that has validations: the newest since its last accepted refinement, and how many since its last."""
     found = {}
+    attempts = {row[0]: row[1:] for row in cursor.execute(parsed(cursor, _LAST_ATTEMPTS)).fetchall()}
     for each in PLATFORMS if platform is None else (platform,):
-        row = cursor.execute(_LAST_ATTEMPTS, {"platform": each}).fetchone()
-        accepted, attempted = row or (0, 0)
-        history = _history(_newest(cursor, platform=each, strategy=None, count=history_size, after=accepted))
-        since = cursor.execute(_COUNT_AFTER, {"platform": each, "after": attempted}).fetchone()
-        if len(history) or attempted:
-            found[each] = Evidence(history, since[0] if since else 0)
+        accepted, attempted = map(max, attempts.get(each, (0, 0)), attempts.get(None, (0, 0)))
+        given = {"platform": each, "after": accepted, "count": history_size}
+        newest = cursor.execute(parsed(cursor, _NEWEST), given).fetchall()
+        since = cursor.execute(parsed(cursor, _COUNT_AFTER), {"platform": each, "after": attempted}).fetchone()
+        if newest or attempted:
+            found[each] = Evidence(History.of(reversed(newest)), since[0] if since else 0)
     return found
-
-
-def _newest(
-    cursor: duckdb.DuckDBPyConnection, *, platform: str, strategy: str | None, count: int, after: int
-) -> list[tuple[Any, ...]]:
-    given = {"platform": platform, "strategy": strategy, "count": count, "after": after}
-    return cursor.execute(_NEWEST, given).fetchall()
-
-
-def _history(rows: list[tuple[Any, ...]]) -> History:
-    return History.of(row[:-1] for row in sorted(rows, key=lambda row: row[-1]))
 
 
 def _refinement(row: tuple[Any, ...]) -> Refinement:

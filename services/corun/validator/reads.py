@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 import duckdb
 import numpy as np
+from numpy.typing import NDArray
 
 from corun.validator.core.history import FIGURES
 from corun.validator.core.metrics import ErrorSummary, Metrics, OptimizationImpact, Selection
 from corun.validator.core.overview import with_movements
-from corun.validator.core.summary import Part, summary
-from corun.validator.history_reads import SIGNED_ERRORS, newest, refinements
+from corun.validator.core.summary import Part, newest_of, summary
+from corun.validator.database import parsed
+from corun.validator.history_reads import SIGNED_ERRORS, refinements
 from corun.validator.validation_reads import newest_validations
 
 # One pass over the table; the heap of max keeps the newest, where a window function would sort.
@@ -29,12 +31,20 @@ WHERE ($platform IS NULL OR platform = $platform) AND ($strategy IS NULL OR stra
 GROUP BY platform, strategy
 """
 
-# By their numbers, which lie close together: a heap of the errors themselves would triple the time of the pass.
+# By their numbers: a heap of the errors themselves would triple the time of the pass. Mostly they are the end of the
+# table, and reading all of that takes a third of the time that picking takes; so it is read while there are no more
+# than ten numbers to one that is wanted.
+_SINCE = f"""
+SELECT validation_number, {", ".join(SIGNED_ERRORS)}
+FROM multi_model_validation_metrics
+WHERE validation_number >= $least
+"""
 _NUMBERED = f"""
 SELECT validation_number, {", ".join(SIGNED_ERRORS)}
 FROM multi_model_validation_metrics
 WHERE validation_number IN (SELECT unnest($numbers::BIGINT[]))
 """
+_MOST_NUMBERS = 10
 
 _EXECUTIONS = """
 SELECT count(*) FROM executions
@@ -55,7 +65,8 @@ WHERE ($platform IS NULL OR platform = $platform) AND ($strategy IS NULL OR reco
 def metrics(cursor: duckdb.DuckDBPyConnection, selection: Selection) -> Metrics:
     """Errors and impact of the selected records."""
     chosen: dict[str, Any] = {"platform": selection.platform, "strategy": selection.strategy}
-    parts = _parts(cursor, chosen, newest_count=2 * selection.recent_count)
+    history_size = selection.history_size if selection.with_trends else 0
+    parts = _parts(cursor, chosen, newest_count=max(2 * selection.recent_count, history_size))
     found = Metrics(
         execution_count=_count(cursor, _EXECUTIONS, chosen),
         overall=summary(parts, recent_count=selection.recent_count),
@@ -67,8 +78,7 @@ def metrics(cursor: duckdb.DuckDBPyConnection, selection: Selection) -> Metrics:
         validations = newest_validations(cursor, **chosen, count=selection.history_size)
         found = replace(found, history=validations, refinements=refinements(cursor, platform=selection.platform))
     if selection.with_trends:
-        history = newest(cursor, **chosen, count=selection.history_size)
-        found = with_movements(found, history, history_size=selection.history_size)
+        found = with_movements(found, newest_of(parts, history_size), history_size=history_size)
     return found
 
 
@@ -78,14 +88,28 @@ def count_rows(cursor: duckdb.DuckDBPyConnection, table: str) -> int:
 
 
 def _parts(cursor: duckdb.DuckDBPyConnection, chosen: dict[str, Any], *, newest_count: int) -> list[Part]:
-    rows = cursor.execute(_PARTS, {**chosen, "newest_count": newest_count}).fetchall()
-    numbers = [number for row in rows for number in row[-1]]
-    signed = {row[0]: row[1:] for row in cursor.execute(_NUMBERED, {"numbers": numbers}).fetchall()}
-    return [_part(row, signed) for row in rows]
+    rows = cursor.execute(parsed(cursor, _PARTS), {**chosen, "newest_count": newest_count}).fetchall()
+    numbers, signed = _signed_errors(cursor, [number for row in rows for number in row[-1]])
+    return [_part(row, numbers, signed) for row in rows]
 
 
-def _part(row: tuple[Any, ...], signed: Mapping[int, tuple[float | None, ...]]) -> Part:
-    platform, strategy, validation_count, *sums, numbers = row
+def _signed_errors(
+    cursor: duckdb.DuckDBPyConnection, wanted: Sequence[int]
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Numbers of the wanted validations, and maybe of others, in ascending order, and their errors, [n, 3]."""
+    if wanted and max(wanted) - min(wanted) < _MOST_NUMBERS * len(wanted):
+        found = cursor.execute(parsed(cursor, _SINCE), {"least": min(wanted)})
+    else:
+        found = cursor.execute(parsed(cursor, _NUMBERED), {"numbers": wanted})
+    columns = found.fetchnumpy().values()
+    numbers, *signed = (np.ma.filled(column, np.nan) for column in columns)  # masked where there is NULL
+    order = np.argsort(numbers)
+    return numbers[order], np.stack(signed, axis=1)[order]
+
+
+def _part(row: tuple[Any, ...], numbers: NDArray[np.int64], signed: NDArray[np.float64]) -> Part:
+    """The part of a row of `_PARTS`, its errors taken from those of all validations in the order of their numbers."""
+    platform, strategy, validation_count, *sums, newest = row
     counts, errors, too_low = (np.array(sums[start : start + 3], dtype=np.float64) for start in (0, 3, 6))
     return Part(
         platform=platform,
@@ -94,8 +118,8 @@ def _part(row: tuple[Any, ...], signed: Mapping[int, tuple[float | None, ...]]) 
         counts=counts,
         error_sums=errors,
         signed_sums=errors - 2 * too_low,
-        newest_numbers=np.array(numbers),
-        newest=np.array([signed[number] for number in numbers], dtype=np.float64),
+        newest_numbers=np.array(newest),
+        newest=signed[np.searchsorted(numbers, newest)],
     )
 
 
@@ -107,7 +131,7 @@ def _grouped(parts: Sequence[Part], name: Callable[[Part], str], recent_count: i
 
 
 def _impact(cursor: duckdb.DuckDBPyConnection, chosen: dict[str, Any]) -> OptimizationImpact:
-    row = cursor.execute(_IMPACT, chosen).fetchone()
+    row = cursor.execute(parsed(cursor, _IMPACT), chosen).fetchone()
     if row is None:
         raise duckdb.InternalException("an aggregate gave no row")
     count, improvement, accuracy, *best = row
@@ -116,5 +140,5 @@ def _impact(cursor: duckdb.DuckDBPyConnection, chosen: dict[str, Any]) -> Optimi
 
 
 def _count(cursor: duckdb.DuckDBPyConnection, query: str, parameters: dict[str, Any]) -> int:
-    row = cursor.execute(query, parameters).fetchone()
+    row = cursor.execute(parsed(cursor, query), parameters).fetchone()
     return int(row[0]) if row else 0

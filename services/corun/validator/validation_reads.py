@@ -10,6 +10,7 @@ import duckdb
 from corun.validation.error_rates import ErrorRates, signed_errors
 from corun.validator.core.history import Validation
 from corun.validator.core.records import Performance
+from corun.validator.database import parsed
 from corun.validator.history_reads import PLATFORMS
 
 _NEWEST = """
@@ -32,7 +33,9 @@ def newest_validations(
     found = [
         _validation(row)
         for each in (PLATFORMS if platform is None else (platform,))
-        for row in cursor.execute(_NEWEST, {"platform": each, "strategy": strategy, "count": count}).fetchall()
+        for row in cursor.execute(
+            parsed(cursor, _NEWEST), {"platform": each, "strategy": strategy, "count": count}
+        ).fetchall()
     ]
     return sorted(found, key=lambda validation: validation.number)
 

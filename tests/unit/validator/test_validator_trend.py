@@ -102,3 +102,10 @@ def test_every_series_of_errors_has_a_strength_between_0_and_1(errors: list[floa
     assert 0 <= trend.strength <= 1
     assert trend.p_value is None or 0 <= trend.p_value <= 1
     assert (trend.strength > 0) == (trend.direction in {Direction.IMPROVING, Direction.WORSENING})
+
+
+def test_the_answer_about_a_series_is_kept_and_about_a_longer_one_is_another() -> None:
+    errors = np.abs(noise(7, COUNT, deviation=0.05))
+    assert error_trend(errors.tolist()) is error_trend(errors)
+    longer = error_trend([*errors, 0.3])
+    assert (longer.count, error_trend(errors).count) == (COUNT + 1, COUNT)

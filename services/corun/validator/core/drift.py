@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from corun.validator.core.level import best_split
+from corun.validator.core.series import Values, answered_once
 
 LEAST_COUNT = 10
 """Validations below which no drift is looked for."""
@@ -37,7 +36,8 @@ class Drift:
     after: float
 
 
-def latest_drift(signed_errors: Sequence[float] | NDArray[np.float64]) -> Drift | None:
+@answered_once
+def latest_drift(signed_errors: Values) -> Drift | None:
     """The latest change of level of signed errors (0.15 is 15 % too much) in the order they were recorded, or None.
 
     ADWIN (Bifet and Gavalda 2007, from river) holds every two parts of its window against each other. Its bound is
@@ -51,22 +51,21 @@ def latest_drift(signed_errors: Sequence[float] | NDArray[np.float64]) -> Drift 
     """
     if len(signed_errors) < LEAST_COUNT:
         return None
-    raw = np.asarray(signed_errors, dtype=np.float64)
-    bounded = raw / np.maximum(1.0, 1.0 + raw)
+    bounded = signed_errors / np.maximum(1.0, 1.0 + signed_errors)
     changes = _changes(bounded / _noise(bounded))
     if not changes:
         return None
     start, noticed = changes[-1]
     before = changes[-2][0] if len(changes) > 1 else 0
     return Drift(
-        since=len(raw) - start,
+        since=len(signed_errors) - start,
         delay=noticed + 1 - start,
-        before=float(np.median(raw[before:start])),
-        after=float(np.median(raw[start:])),
+        before=float(np.median(signed_errors[before:start])),
+        after=float(np.median(signed_errors[start:])),
     )
 
 
-def _changes(values: NDArray[np.float64]) -> list[tuple[int, int]]:
+def _changes(values: Values) -> list[tuple[int, int]]:
     """Where each change began, and the value at which it was noticed."""
     changes: list[tuple[int, int]] = []
     start, noticed = 0, _noticed(values, 0)
@@ -77,7 +76,7 @@ def _changes(values: NDArray[np.float64]) -> list[tuple[int, int]]:
     return changes
 
 
-def _noticed(values: NDArray[np.float64], start: int) -> int | None:
+def _noticed(values: Values, start: int) -> int | None:
     """The first value at which ADWIN, told those from `start` on, sees a change."""
     from river.drift import ADWIN  # noqa: PLC0415  # takes a second, and not every validator is asked
 
@@ -89,6 +88,6 @@ def _noticed(values: NDArray[np.float64], start: int) -> int | None:
     return None
 
 
-def _noise(values: NDArray[np.float64]) -> float:
+def _noise(values: Values) -> float:
     steps = np.abs(np.diff(values))
     return max(_LEAST_NOISE, _MAD_TO_SIGMA * float(np.median(steps)) / float(np.sqrt(2)))

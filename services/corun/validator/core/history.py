@@ -65,6 +65,13 @@ class History:
         """The last `count`, 1 or more."""
         return History(self.platforms[-count:], self.strategies[-count:], self.signed[-count:])
 
+    def newest_of_each_platform(self, count: int) -> History:
+        """The last `count` of every platform, 1 or more."""
+        kept = np.zeros(len(self), dtype=np.bool_)
+        for platform in set(self.platforms.tolist()):
+            kept[np.flatnonzero(self.platforms == platform)[-count:]] = True
+        return self._where(kept)
+
     def on_platform(self, platform: str) -> History:
         """Those of one platform."""
         return self._where(self.platforms == platform)

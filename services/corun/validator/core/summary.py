@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from corun.validation.error_rates import ErrorRates, SignedErrors
-from corun.validator.core.history import FIGURES
+from corun.validator.core.history import FIGURES, History
 from corun.validator.core.metrics import ErrorSummary
 
 
@@ -55,6 +55,20 @@ def summary(parts: Iterable[Part], *, recent_count: int) -> ErrorSummary:
         bias=SignedErrors(*_quotients(_total([part.signed_sums for part in given]), counts)),
         recent_bias=SignedErrors(*_means(recent)),
     )
+
+
+def newest_of(parts: Sequence[Part], count: int) -> History:
+    """The newest `count` validations of each platform. Every part must have its newest `count`, or all."""
+    if not parts:
+        return History.of(())
+    order = np.argsort(np.concatenate([part.newest_numbers for part in parts]))
+    lengths = [len(part.newest) for part in parts]
+    history = History(
+        platforms=np.repeat([part.platform for part in parts], lengths)[order],
+        strategies=np.repeat([part.strategy for part in parts], lengths)[order],
+        signed=np.concatenate([part.newest for part in parts])[order],
+    )
+    return history.newest_of_each_platform(count)
 
 
 def _total(columns: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:

@@ -25,10 +25,11 @@ def is_consistent_bias(signed_errors: Sequence[float] | NDArray[np.float64]) -> 
     given = [error for error in np.asarray(signed_errors).tolist() if error != 0]
     if len(given) < LEAST_COUNT:
         return False
-    from scipy import stats  # noqa: PLC0415  # takes half a second, and not every validator is asked
+    from scipy import special  # noqa: PLC0415  # takes half a second, and not every validator is asked
 
     above = sum(error > 0 for error in given)
-    p_value = float(stats.binomtest(above, len(given)).pvalue)
+    # The sign test in one step: both sides are alike. The one in scipy.stats takes a hundred times as long.
+    p_value = 2 * float(special.bdtr(min(above, len(given) - above), len(given), 0.5))
     share = abs(sum(given)) / sum(map(abs, given))
     return p_value < _BIAS_SIGNIFICANCE and share >= _LEAST_SHARE
 

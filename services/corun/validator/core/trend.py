@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from corun.validator.core.level import best_split
-
-Values = NDArray[np.float64]
+from corun.validator.core.series import Values, answered_once
 
 LEAST_COUNT = 10
 """Validations below which nothing is said of a trend."""
@@ -59,7 +56,8 @@ class Trend:
     explanation: str
 
 
-def error_trend(errors: Sequence[float] | NDArray[np.floating[Any]]) -> Trend:
+@answered_once
+def error_trend(errors: Values) -> Trend:
     """The trend of errors (not negative, 0.15 is 15 %) in the order they were recorded; the newest 1,000 count.
 
     The test is Mann and Kendall's (Mann 1945, Kendall 1975): it asks for no distribution and heeds no single wild
@@ -68,15 +66,15 @@ def error_trend(errors: Sequence[float] | NDArray[np.floating[Any]]) -> Trend:
     without the change. Of 1,000 series of pure noise 1 to 10 have a trend where values are independent, and up to 53
     where neighbours correlate by 0.5. The slope is the median over all pairs (Theil 1950, Sen 1968).
     """
-    values = np.asarray(errors, dtype=np.float64)[-_MOST_COUNT:]
+    values = errors[-_MOST_COUNT:]
     count = len(values)
     if count < LEAST_COUNT:
         words = f"{count} validation{'' if count == 1 else 's'}: at least {LEAST_COUNT} are needed to tell a trend"
         return Trend(Direction.INSUFFICIENT_DATA, 0.0, None, None, count, words)
-    first, second = _pairs(count)
+    first, second, distances = _pairs(count)
     steps = values[second] - values[first]
-    slope = float(np.median(steps / (second - first)))
-    score = float(np.sign(steps).sum())
+    slope = float(np.median(steps / distances, overwrite_input=True))
+    score = float(np.count_nonzero(steps > 0) - np.count_nonzero(steps < 0))
     variance = _variance(values)
     if abs(score) < _CLEAR_SHARE * len(steps):
         variance *= _correction(values, slope)
@@ -91,9 +89,10 @@ def error_trend(errors: Sequence[float] | NDArray[np.floating[Any]]) -> Trend:
 
 
 @lru_cache(maxsize=4)
-def _pairs(count: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Indexes of every value and every one after it."""
-    return np.triu_indices(count, k=1)
+def _pairs(count: int) -> tuple[NDArray[np.intp], NDArray[np.intp], Values]:
+    """Indexes of every value and every one after it, and how far apart they are."""
+    first, second = np.triu_indices(count, k=1)
+    return first, second, (second - first).astype(np.float64)
 
 
 def _variance(values: Values) -> float:
