@@ -9,11 +9,12 @@ direction that it travels: an echo moves it twice.
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import base64
 import statistics
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -212,26 +213,37 @@ async def open_raw(bench: Bench, page: Page) -> RawSocket:
     return raw
 
 
-async def measure(engine: Engine) -> dict[str, float]:
-    """Figures of all sizes in one browser."""
+async def measure(engine: Engine, sizes: Sequence[Size]) -> dict[str, float]:
+    """Figures of these sizes in one browser."""
     figures: dict[str, float] = {}
     async with opened(engine) as bench, plain_page(engine) as page:
         raw = await open_raw(bench, await bench.page())
         lane = await bench.connection.open_lane(platform="wasm", width=1)
         transport = Transport(lane, raw, page)
-        for size in SIZES:
+        for size in sizes:
             ratios = await transport.measure(size, engine.name)
             figures |= {f"{engine.name} {size.name} {name}": ratio for name, ratio in ratios.items()}
     return figures
 
 
-async def bench() -> dict[str, float]:
+async def bench(engines: Sequence[Engine] = ENGINES, sizes: Sequence[Size] = SIZES) -> dict[str, float]:
     """Ratios of the rates, by engine, size and direction."""
     figures: dict[str, float] = {}
-    for engine in ENGINES:
-        figures |= await measure(engine)
+    for engine in engines:
+        figures |= await measure(engine, sizes)
     return figures
 
 
+def main() -> None:
+    """Measures what the command line asks for."""
+    engines = {engine.name: engine for engine in ENGINES}
+    sizes = {size.name: size for size in SIZES}
+    parser = argparse.ArgumentParser(description="Measures how fast tensors move.")
+    parser.add_argument("--engine", choices=engines, nargs="+", default=list(engines), help="all by default")
+    parser.add_argument("--size", choices=sizes, nargs="+", default=list(sizes), help="of the tensor; all by default")
+    given = parser.parse_args()
+    asyncio.run(bench([engines[name] for name in given.engine], [sizes[name] for name in given.size]))
+
+
 if __name__ == "__main__":
-    asyncio.run(bench())
+    main()

@@ -50,6 +50,7 @@ async def test_tensors_come_back_as_they_were_sent(lane: Lane, data_type: str) -
         "small": large[:7].reshape(7, 1),
         "scalar": large[:1].reshape(()),
         "empty": np.zeros((0, 3), data_type),
+        "größe 😀": large[1:3],
     }
     received = await lane.echo(sent, timeout=STEP_SECONDS)
     assert set(received) == set(sent)

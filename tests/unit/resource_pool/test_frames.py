@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+import struct
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from corun.resource_pool.browser.frames import TENSOR_TYPES, Frame, FrameReader, Message, encode
+from corun.resource_pool.browser.frames import OPERATIONS, TENSOR_TYPES, Frame, FrameReader, Message, encode
 
 Array = npt.NDArray[Any]
 
@@ -87,76 +87,129 @@ def test_large_tensors_are_not_copied_to_be_sent() -> None:
     assert np.shares_memory(np.frombuffer(apart, np.uint8), tensor)
 
 
+@given(st.dictionaries(st.text(max_size=8), st.none() | st.text() | st.integers(0, 2**53) | st.lists(st.booleans())))
+def test_a_frame_gives_back_the_header_that_went_in(header: dict[str, Any]) -> None:
+    sent = {**header, "id": 2**32 - 1}
+    sent.pop("op", None)
+    assert read(FrameReader(), encode(sent)).header == sent
+
+
+@pytest.mark.parametrize("operation", OPERATIONS[1:])
+def test_every_operation_arrives_by_its_name_without_any_text(operation: str) -> None:
+    (message,) = encode({"id": 1, "op": operation})
+    assert len(message) == 16
+    assert read(FrameReader(), [message]).header == {"id": 1, "op": operation}
+
+
 def test_a_type_that_browsers_do_not_take_is_refused_by_name() -> None:
     with pytest.raises(ValueError, match=r"'x' has type float64"):
         encode({"id": 1}, {"x": np.zeros(2, np.float64)})
 
 
-def framed(text: object, tensors: bytes = b"") -> bytes:
-    encoded = json.dumps(text).encode()
-    return tensors + encoded + len(encoded).to_bytes(4, "little")
+def test_a_dimension_that_does_not_fit_into_a_word_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"'x' has a dimension of 2\*\*32 or more: \(0, 4294967296\)"):
+        encode({"id": 1}, {"x": np.zeros((0, 2**32), np.uint8)})
+
+
+INT32, UINT8 = map(TENSOR_TYPES.index, ("int32", "uint8"))
+X, Y = map(ord, "xy")
+LARGEST = 2**32 - 1
+
+
+def framed(text: bytes = b"", entries: Sequence[int] = (), tensors: bytes = b"", operation: int = 0) -> bytes:
+    words = [*entries, len(text), len(entries), operation, 1]
+    filled = text.ljust(-(-len(text) // 8) * 8, b"\0")
+    return tensors + filled + struct.pack(f"<{len(words)}I", *words)
 
 
 @given(st.binary(max_size=200))
 @example(b"")
-@example(b"\x00" * 8)
+@example(b"\x00" * 16)
+@example(b"\x00" * 32)
 @example(b"\xff" * 16)
-def test_garbage_is_refused_and_nothing_else_happens(message: bytes) -> None:
-    with pytest.raises(ValueError, match=r"."):
-        FrameReader().feed(message)
-
-
-def test_a_header_that_is_nested_without_end_is_refused() -> None:
-    with pytest.raises(ValueError, match="not a frame"):
-        FrameReader().feed(b"[" * 100_000 + (100_000).to_bytes(4, "little"))
+def test_garbage_is_refused_or_says_nothing(message: bytes) -> None:
+    try:
+        frame = FrameReader().feed(message) or Frame({}, {})
+    except ValueError:
+        return
+    assert set(frame.header) <= {"id", "op"}
+    assert sum(tensor.nbytes for tensor in frame.tensors.values()) < len(message)
 
 
 @pytest.mark.parametrize(
     "text",
-    [
-        [],
-        7,
-        None,
-        {},
-        [{}],
-        [[], []],
-        [{}, 5],
-        [{}, [5]],
-        [{}, [["x", "uint8"]]],
-        [{}, [["x", "float64", [1]]]],
-        [{}, [["x", ["float32"], [1]]]],
-        [{}, [["x", "uint8", 4]]],
-        [{}, [["x", "uint8", ["4"]]]],
-        [{}, [["x", "uint8", [-1]]]],
-        [{}, [["x", "uint8", [10**40]]]],
-        [{}, [["x", "uint8", [0, 2**62, 4]]]],
-        [{}, [["x", "uint8", [0] * 100]]],
-        [{}, [["x", "uint8", [100]]]],
-        [{}, [[[], "uint8", [4]]]],
-    ],
-    ids=str,
+    [b"[]", b"7", b"null", b'"id"', b"{", b'{"a": 1', b'{"a": 1}}', b"{'a': 1}", b'{"a": "\xff"}', b"[" * 100_000],
+    ids=lambda text: text[:8],
 )
-def test_a_frame_whose_text_makes_no_sense_is_refused(text: object) -> None:
-    with pytest.raises(ValueError, match=r"."):
-        FrameReader().feed(framed(text, bytes(64)))
+def test_a_frame_whose_text_makes_no_sense_is_refused(text: bytes) -> None:
+    with pytest.raises(ValueError, match="not a frame"):
+        FrameReader().feed(framed(text))
 
 
 @pytest.mark.parametrize(
-    ("text", "words"),
+    "entries",
     [
-        ([{}, [["x", "float64", [1]]]], r"not a frame: Input should be 'float32', .* at \(1, 0, 1\) of its text"),
-        ([{}, [["x", "uint8", [9]], ["y", "int32", [3]]]], "the message ends before tensor .y.: int32"),
+        [UINT8],
+        [UINT8, 0],
+        [UINT8, 1, 0],
+        [UINT8, 0, 1],
+        [UINT8, 1, 1, 64],
+        [UINT8, LARGEST, 1, 64, X],
+        [UINT8, 1, LARGEST, 64, X],
+        [UINT8, 1, 1, 64, X, UINT8],
+        [len(TENSOR_TYPES), 1, 1, 64, X],
+        [LARGEST, 1, 1, 64, X],
+        [UINT8, 1, 1, 64, 0xD800],
+        [UINT8, 1, 1, 64, 0x110000],
+        [UINT8, 1, 1, 64, LARGEST],
+        [UINT8, 1, 1, 65, X],
+        [UINT8, 1, 1, 56, X],
+        [UINT8, 4, 1, 0, LARGEST, LARGEST, LARGEST, X],
+        [UINT8, 100, 1, *[0] * 100, X],
+        [],
+    ],
+    ids=str,
+)
+def test_a_frame_whose_entries_make_no_sense_is_refused(entries: list[int]) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        FrameReader().feed(framed(entries=entries, tensors=bytes(64)))
+
+
+@pytest.mark.parametrize("operation", [len(OPERATIONS), LARGEST])
+def test_an_operation_that_does_not_exist_is_refused(operation: int) -> None:
+    with pytest.raises(ValueError, match=f"there is no operation {operation}"):
+        FrameReader().feed(framed(operation=operation))
+
+
+@pytest.mark.parametrize(
+    ("message", "words"),
+    [
+        (bytes(15), "a message of 15 bytes is not a frame"),
+        (bytes(18), "a message of 18 bytes is not a frame"),
+        (framed(b'{"a": 1}')[8:], "the message of 16 bytes is shorter than its text and entries"),
+        (framed(b"[]"), r"not a frame: Input should be an object at \(\) of its text"),
+        (framed(entries=[UINT8, 0, 1, X, 99, 0, 0], tensors=bytes(8)), "not a frame: tuple index .* in entry 1"),
+        (framed(entries=[UINT8, 0, 3, X], tensors=bytes(8)), "not a frame: entry 0 is cut short"),
+        (
+            framed(entries=[UINT8, 1, 1, 9, X, INT32, 1, 1, 3, Y], tensors=bytes(24)),
+            r"the message ends before tensor 'y': int32 of shape \(3,\)",
+        ),
+        (framed(entries=[UINT8, 1, 1, 8, X], tensors=bytes(24)), "16 bytes of the message belong to no tensor"),
     ],
 )
-def test_what_is_wrong_with_a_frame_is_told(text: object, words: str) -> None:
+def test_what_is_wrong_with_a_frame_is_told(message: bytes, words: str) -> None:
     with pytest.raises(ValueError, match=words):
-        FrameReader().feed(framed(text, bytes(16 + 11)))
+        FrameReader().feed(message)
+
+
+def test_the_number_of_a_frame_is_not_what_its_text_says() -> None:
+    assert read(FrameReader(), [framed(b'{"id": 9}')]).header == {"id": 1}
 
 
 @pytest.mark.parametrize("size", [0, INLINE_BYTES, INLINE_BYTES + 2])
 def test_a_large_tensor_of_another_size_than_announced_is_refused(size: int) -> None:
     reader = FrameReader()
-    assert reader.feed(framed([{"id": 1}, [["x", "uint8", [INLINE_BYTES + 1]]]])) is None
+    assert reader.feed(framed(entries=[UINT8, 1, 1, INLINE_BYTES + 1, X])) is None
     with pytest.raises(ValueError, match=f"{size} bytes came for tensor 'x'"):
         reader.feed(bytes(size))
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import numpy as np
 import pytest
 
 from corun.errors import BrowserLost, StepTimedOut
-from corun.resource_pool.browser.frames import Frame
+from corun.resource_pool.browser.frames import Frame, encode
 from corun.resource_pool.browser.lane import Lane
 from corun.resource_pool.browser.worker_link import LaneFailed
 from tests.fakes.fake_worker import FakeWorker, working_lane
 
 VALUES = np.arange(4, dtype=np.float32)
+UNREADABLE: tuple[object, ...] = ("large", [], None, float("inf"))
 
 
 async def given_up(lane: Lane, worker: FakeWorker) -> int:
@@ -54,6 +56,25 @@ async def test_a_step_that_takes_too_long_is_given_up_by_name_and_spends_the_lan
         with pytest.raises(StepTimedOut, match=r"run in a lane did not finish within 0\.05 s"):
             await lane.run("model", fetch=False, timeout=0.05)
         assert lane.spent
+
+
+async def test_each_of_several_requests_has_its_own_time() -> None:
+    async with working_lane() as (lane, worker):
+        ended: list[float] = []
+
+        async def take_too_long(limit: float) -> None:
+            begin = time.monotonic()
+            with pytest.raises(StepTimedOut, match=rf"run in a lane did not finish within {limit} s"):
+                await lane.run("model", fetch=False, timeout=limit)
+            assert time.monotonic() - begin >= limit
+            ended.append(limit)
+
+        in_time = asyncio.ensure_future(lane.run("model", fetch=False, timeout=5))
+        request = await worker.request()
+        await asyncio.gather(*map(take_too_long, (0.3, 0.1, 0.2)))
+        assert ended == [0.1, 0.2, 0.3]
+        await worker.answer(request, run_ms=7.0, kept=[], zero_copy=False, boundary_bytes=0)
+        assert (await in_time).run_time_ms == 7.0
 
 
 async def test_requests_end_in_their_time_when_nobody_reads_them_and_are_whole_when_somebody_does() -> None:
@@ -124,8 +145,15 @@ async def test_a_lost_device_fails_what_waits_and_what_comes_after_and_is_told_o
         assert told == ["the GPU device was lost (it fell off)"]
 
 
-async def test_a_worker_that_talks_nonsense_is_not_listened_to_any_longer() -> None:
+@pytest.mark.parametrize(
+    "message",
+    [
+        b"\xff" * 64,
+        *(bytes(encode({"id": 1, "wasm_bytes": size})[0]) for size in UNREADABLE),
+    ],
+)
+async def test_a_worker_that_talks_nonsense_is_not_listened_to_any_longer(message: bytes) -> None:
     async with working_lane() as (lane, worker):
-        await worker.socket.send_bytes(b"\xff" * 64)
+        await worker.socket.send_bytes(message)
         await asyncio.sleep(0.05)
         assert "nonsense" in lane.lost_cause

@@ -2,7 +2,11 @@
 
 import { byteLength } from "./tensors";
 
-export type TensorType = "float32" | "float16" | "int64" | "int32" | "uint8" | "bool";
+// Their indices are what crosses.
+const TENSOR_TYPES = ["float32", "float16", "int64", "int32", "uint8", "bool"] as const;
+const OPERATIONS = ["", "load", "put", "drop", "run", "share", "read", "free", "echo"] as const;
+
+export type TensorType = (typeof TENSOR_TYPES)[number];
 
 /** A tensor as it crosses the page boundary. */
 export interface HostTensor {
@@ -11,19 +15,20 @@ export interface HostTensor {
   data: Uint8Array<ArrayBuffer>;
 }
 
-export interface Header {
-  id: number;
-  [key: string]: unknown;
-}
+/** What is said beside the tensors, as JSON. */
+export type Header = Record<string, unknown>;
 
 export interface Frame {
+  id: number;
+  operation: string | undefined;
   header: Header;
   tensors: Map<string, HostTensor>;
 }
 
 type Entry = [name: string, type: TensorType, shape: readonly number[]];
 
-const LENGTH_BYTES = 4;
+const WORD_BYTES = 4;
+const LAST_WORDS = 4;
 const ALIGNMENT = 8;
 const INLINE_BYTES = 65_536;
 const NO_TENSORS: ReadonlyMap<string, HostTensor> = new Map();
@@ -31,7 +36,7 @@ const NO_TENSORS: ReadonlyMap<string, HostTensor> = new Map();
 const DECODER = new TextDecoder();
 const ENCODER = new TextEncoder();
 
-const align = (length: number): number => Math.ceil(length / ALIGNMENT) * ALIGNMENT;
+const align = (length: number): number => (length + ALIGNMENT - 1) & -ALIGNMENT;
 
 /** Puts frames together from the messages of a socket. */
 export class FrameReader {
@@ -51,17 +56,33 @@ export class FrameReader {
   }
 
   private begin(message: ArrayBuffer): void {
-    const end = message.byteLength - LENGTH_BYTES;
-    const length = new DataView(message).getUint32(end, true);
-    const text = DECODER.decode(new Uint8Array(message, end - length, length));
-    const [header, entries] = JSON.parse(text) as [Header, Entry[]];
-    this.frame = { header, tensors: new Map() };
+    const words = new Uint32Array(message);
+    const end = words.length - LAST_WORDS;
+    let at = end;
+    const next = (): number => words[at++] as number;
+    const textBytes = next();
+    const entryWords = next();
+    const operation = OPERATIONS[next()];
+    const id = next();
+    at = end - entryWords;
+    const header = textBytes === 0 ? {} : parse(message, at * WORD_BYTES - align(textBytes), textBytes);
+    this.frame = { id, operation, header, tensors: new Map() };
     let offset = 0;
-    for (const entry of entries) {
-      const [name, type, shape] = entry;
+    while (at < end) {
+      const type = TENSOR_TYPES[next()] as TensorType;
+      const dimensions = next();
+      const letters = next();
+      const shape: number[] = [];
+      for (let each = 0; each < dimensions; each++) {
+        shape.push(next());
+      }
+      let name = "";
+      for (let each = 0; each < letters; each++) {
+        name += String.fromCodePoint(next());
+      }
       const size = byteLength(type, shape);
       if (size > INLINE_BYTES) {
-        this.waiting.push(entry);
+        this.waiting.push([name, type, shape]);
       } else {
         this.frame.tensors.set(name, { type, shape, data: new Uint8Array(message, offset, size) });
         offset += align(size);
@@ -69,6 +90,9 @@ export class FrameReader {
     }
   }
 }
+
+const parse = (message: ArrayBuffer, begin: number, length: number): Header =>
+  JSON.parse(DECODER.decode(new Uint8Array(message, begin, length))) as Header;
 
 /** Bytes of tensors that cross the page boundary with a frame. */
 export function tensorBytes(tensors: Iterable<{ data: { byteLength: number } }>): number {
@@ -80,29 +104,44 @@ export function tensorBytes(tensors: Iterable<{ data: { byteLength: number } }>)
 }
 
 /** Sends a frame. */
-export function send(socket: WebSocket, header: Header, tensors: ReadonlyMap<string, HostTensor> = NO_TENSORS): void {
-  const entries: Entry[] = [];
-  const inline: HostTensor["data"][] = [];
+export function send(
+  socket: WebSocket,
+  id: number,
+  header: Header,
+  tensors: ReadonlyMap<string, HostTensor> = NO_TENSORS,
+): void {
+  const words: number[] = [];
+  const blocks: HostTensor["data"][] = [];
   const apart: HostTensor["data"][] = [];
   let size = 0;
   for (const [name, { type, shape, data }] of tensors) {
-    entries.push([name, type, shape]);
+    const letters = [...name];
+    words.push(TENSOR_TYPES.indexOf(type), shape.length, letters.length, ...shape);
+    for (const letter of letters) {
+      words.push(letter.codePointAt(0) as number);
+    }
     if (data.length > INLINE_BYTES) {
       apart.push(data);
     } else {
-      inline.push(data);
+      blocks.push(data);
       size += align(data.length);
     }
   }
-  const text = ENCODER.encode(JSON.stringify([header, entries]));
-  const first = new Uint8Array(size + text.length + LENGTH_BYTES);
-  let offset = 0;
-  for (const data of inline) {
-    first.set(data, offset);
-    offset += align(data.length);
+  let textBytes = 0;
+  if (Object.keys(header).length > 0) {
+    const text = ENCODER.encode(JSON.stringify(header));
+    textBytes = text.length;
+    blocks.push(text);
+    size += align(textBytes);
   }
-  first.set(text, size);
-  new DataView(first.buffer).setUint32(size + text.length, text.length, true);
+  words.push(textBytes, words.length, 0, id);
+  const first = new Uint8Array(size + words.length * WORD_BYTES);
+  let offset = 0;
+  for (const block of blocks) {
+    first.set(block, offset);
+    offset += align(block.length);
+  }
+  new Uint32Array(first.buffer, size).set(words);
   socket.send(first);
   for (const data of apart) {
     socket.send(data);

@@ -4,7 +4,7 @@
 import type * as Runtime from "onnxruntime-web";
 import { collectGarbage } from "./collecting";
 import { FrameReader, send, tensorBytes, type Frame, type Header, type HostTensor } from "./frames";
-import { watchMemory } from "./memory";
+import { tellOfGrowth, watchMemory } from "./memory";
 import { withFile } from "./files";
 import { importRuntime, openBackend, type Backend, type Platform } from "./platforms";
 import { inWords, Refused } from "./refusal";
@@ -19,7 +19,10 @@ export interface LaneOptions {
   width: number;
 }
 
-type Reply = [header: Record<string, unknown>, tensors?: ReadonlyMap<string, HostTensor>];
+// Of frames that answer nothing.
+const UNASKED = 0;
+
+type Reply = [header: Header, tensors?: ReadonlyMap<string, HostTensor>];
 
 class Lane {
   private readonly models = new Map<string, Model>();
@@ -39,8 +42,8 @@ class Lane {
     return new Lane(await importRuntime(platform, width), backend);
   }
 
-  async answer({ header, tensors }: Frame): Promise<Reply> {
-    switch (header.op) {
+  async answer({ operation, header, tensors }: Frame): Promise<Reply> {
+    switch (operation) {
       case "load":
         return this.load(header);
       case "put":
@@ -61,7 +64,7 @@ class Lane {
       case "echo":
         return [{}, tensors];
       default:
-        throw new Refused(`unknown operation ${String(header.op)}`);
+        throw new Refused(`unknown operation ${String(operation)}`);
     }
   }
 
@@ -185,24 +188,24 @@ async function serve(options: LaneOptions): Promise<void> {
   const socket = new WebSocket(new URL(`../lanes/${options.lane}`, import.meta.url).href.replace(/^http/, "ws"));
   socket.binaryType = "arraybuffer";
   await new Promise((resolve) => (socket.onopen = resolve));
-  const wasmBytes = watchMemory();
+  const grownMemory = tellOfGrowth(watchMemory());
   let lane: Lane;
   try {
     lane = await Lane.open(options);
   } catch (error) {
-    send(socket, { id: 0, error: inWords(error) });
+    send(socket, UNASKED, { error: inWords(error) });
     return;
   }
   void lane.backend.device?.lost.then(({ reason, message }) => {
-    send(socket, { id: 0, event: "device_lost", reason: `${reason}: ${message}` });
+    send(socket, UNASKED, { event: "device_lost", reason: `${reason}: ${message}` });
   });
   const answerOne = async (frame: Frame): Promise<void> => {
-    const about = { id: frame.header.id };
     try {
       const [header, tensors] = await lane.answer(frame);
-      send(socket, { ...header, ...about, wasm_bytes: wasmBytes() }, tensors);
+      send(socket, frame.id, { ...header, ...grownMemory() }, tensors);
     } catch (error) {
-      send(socket, { ...about, error: inWords(error), refused: error instanceof Refused, wasm_bytes: wasmBytes() });
+      const refused = error instanceof Refused;
+      send(socket, frame.id, { error: inWords(error), refused, ...grownMemory() });
     }
   };
   const reader = new FrameReader();
@@ -213,8 +216,7 @@ async function serve(options: LaneOptions): Promise<void> {
       previous = previous.then(() => answerOne(frame));
     }
   };
-  const hello: Header = { id: 0, ...lane.backend.adapter, isolated: globalThis.crossOriginIsolated };
-  send(socket, hello);
+  send(socket, UNASKED, { ...lane.backend.adapter, isolated: globalThis.crossOriginIsolated });
 }
 
 globalThis.addEventListener("message", ({ data }: MessageEvent<LaneOptions | object>) => {

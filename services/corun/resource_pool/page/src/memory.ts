@@ -12,3 +12,12 @@ export function watchMemory(): () => number {
   });
   return () => memories.reduce((bytes, memory) => bytes + memory.buffer.byteLength, 0);
 }
+
+/** What is to be told of the memory: its size, where it is another than was told before. */
+export function tellOfGrowth(wasmBytes: () => number): () => { wasm_bytes?: number } {
+  let told = 0;
+  return () => {
+    const bytes = wasmBytes();
+    return bytes === told ? {} : { wasm_bytes: (told = bytes) };
+  };
+}
