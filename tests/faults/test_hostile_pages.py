@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -134,7 +135,7 @@ async def cage(engine: Engine) -> AsyncIterator[Cage]:
     driver, pages, deny_proxy = Driver(), PageServer(), DenyProxy()
     await pages.start()
     await deny_proxy.start()
-    starter = Starter(driver=driver, pages=pages, deny_proxy=deny_proxy, pool_id="cage")
+    starter = Starter(driver=driver, pages=pages, deny_proxy=deny_proxy, pool_id=uuid.uuid4().hex)
     connection: Connection = starter.connection(engine)
     try:
         await starter.open(connection)
