@@ -5,7 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 # Tests without browsers, which do not mind others beside them. Who counts what several clients get does.
-BROWSERLESS := tests/unit $(filter-out %_fairness.py,$(wildcard tests/wire/test_*.py)) tests/checks/test_estimators.py tests/faults/test_check_process.py \
+BROWSERLESS := tests/unit $(filter-out %_fairness.py,$(wildcard tests/wire/test_*.py)) tests/checks/test_estimators.py \
+		tests/faults/test_check_process.py \
 		tests/faults/test_orchestrator_kill.py $(wildcard tests/faults/test_validator_*.py)
 MODELS := bert-base-uncased:4,vit-base-patch16-224:1,whisper-tiny:1
 
