@@ -6,12 +6,13 @@ import { collectGarbage } from "./collecting";
 import { FrameReader, send, tensorBytes, type Frame, type Header, type HostTensor } from "./frames";
 import { tellOfGrowth, watchMemory } from "./memory";
 import { withFile } from "./files";
-import { importRuntime, openBackend, type Backend, type Platform } from "./platforms";
+import { startRuntime, openBackend, type Backend, type Platform } from "./platforms";
 import { inWords, Refused } from "./refusal";
 import { outputLocations, Seq2Seq, type Parts, type Recipe } from "./seq2seq";
 import { buildSession, Model, type Dimensions, type Feeds } from "./sessions";
 import { Storage, type Kept } from "./storage";
 import { toHost, toTensor } from "./tensors";
+import { letPageMakeThreads } from "./threads";
 
 export interface LaneOptions {
   lane: string;
@@ -39,7 +40,7 @@ class Lane {
 
   static async open({ platform, width }: LaneOptions): Promise<Lane> {
     const backend = await openBackend(platform);
-    return new Lane(await importRuntime(platform, width), backend);
+    return new Lane(await startRuntime(backend, width), backend);
   }
 
   async answer({ operation, header, tensors }: Frame): Promise<Reply> {
@@ -188,6 +189,7 @@ async function serve(options: LaneOptions): Promise<void> {
   const socket = new WebSocket(new URL(`../lanes/${options.lane}`, import.meta.url).href.replace(/^http/, "ws"));
   socket.binaryType = "arraybuffer";
   await new Promise((resolve) => (socket.onopen = resolve));
+  letPageMakeThreads();
   const grownMemory = tellOfGrowth(watchMemory());
   let lane: Lane;
   try {
@@ -216,7 +218,7 @@ async function serve(options: LaneOptions): Promise<void> {
       previous = previous.then(() => answerOne(frame));
     }
   };
-  send(socket, UNASKED, { ...lane.backend.adapter, isolated: globalThis.crossOriginIsolated });
+  send(socket, UNASKED, { ...lane.backend.adapter, isolated: globalThis.crossOriginIsolated, ...grownMemory() });
 }
 
 globalThis.addEventListener("message", ({ data }: MessageEvent<LaneOptions | object>) => {
