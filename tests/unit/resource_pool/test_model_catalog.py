@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 import zipfile
 from pathlib import Path
 
@@ -82,6 +83,25 @@ def test_the_same_model_comes_back_until_its_file_changes(tmp_path: Path) -> Non
     assert second.sha256 != first.sha256
     (folder / "model.toml").write_text('license = "MIT"\n', encoding="utf-8")
     assert catalog.resolve("tiny").license == "MIT"
+
+
+def test_models_that_were_just_resolved_are_at_hand_until_a_file_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write_graph(tmp_path / "mine" / "one", product_graph())
+    write_graph(tmp_path / "mine" / "two", product_graph())
+    catalog = offline_catalog(tmp_path, models_folder=tmp_path / "mine")
+    assert catalog.fresh(["one"]) is None
+    one = catalog.resolve("one")
+    assert catalog.fresh(["one"]) == {"one": one}
+    assert catalog.fresh(["one", "two"]) is None
+    write_graph(folder, product_graph(outer=5))
+    assert catalog.fresh(["one"]) is None
+    changed = catalog.resolve("one")
+    assert catalog.fresh(["one"]) == {"one": changed}
+    now = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now + 2)
+    assert catalog.fresh(["one"]) is None
 
 
 def test_a_swapped_file_is_noticed_by_a_new_process_even_with_the_old_times_and_size(tmp_path: Path) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import threading
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +28,9 @@ from corun.resource_pool.models.sources.names import is_model_name, name_of_cach
 from corun.resource_pool.models.sources.packaged import PACKAGED_MODELS
 from corun.resource_pool.models.sources.seeded import SEEDED_MODELS
 from corun.resource_pool.models.sources.wheels import Download, WheelStore
+
+# So long a look at a model's files holds where looking again would keep a run waiting.
+_FRESH_SECONDS = 1.0
 
 _OWN_MODELS = (*ARITHMETIC_MODELS, *PACKAGED_MODELS, *SEEDED_MODELS)
 
@@ -76,6 +81,8 @@ class ModelCatalog:
         self._checking = threading.Lock()
         # By name: the stamp of the files, and what came of them, a model or what is the matter with it.
         self._known: dict[str, tuple[str, Model | str]] = {}
+        # By name: when a model was resolved, and to what.
+        self._resolved: dict[str, tuple[float, Model]] = {}
 
     def close(self) -> None:
         """Ends a check that is running; models that were not checked before are refused from now on. Idempotent."""
@@ -108,7 +115,10 @@ class ModelCatalog:
         try:
             folder = self._users(name) or self._preparation.prepare(name, refresh=refresh)
             if folder is not None:
-                return self._open(name, folder)
+                begin = time.monotonic()
+                model = self._open(name, folder)
+                self._resolved[name] = begin, model
+                return model
         except ModelRefused as refused:
             raise ModelRefused(name, refused.problem, field=field) from refused
         except ModelUnreachable as missed:
@@ -116,6 +126,20 @@ class ModelCatalog:
         except OSError as error:
             raise ModelRefused(name, f"its folder cannot be read: {error}", field=field) from error
         raise UnknownModel(name, self._names(), field=field)
+
+    def fresh(self, names: Iterable[str]) -> dict[str, Model] | None:
+        """Models that were resolved within the last second and whose files are the same; None where one is not so.
+
+        It takes some 10 us a model, so it may be called on the event loop.
+        """
+        end = time.monotonic() - _FRESH_SECONDS
+        models = {}
+        for name in names:
+            begin, model = self._resolved.get(name, (-math.inf, None))
+            if model is None or begin < end or not _is_unchanged(model):
+                return None
+            models[name] = model
+        return models
 
     def _users(self, name: str) -> Path | None:
         if self._models_folder is None or "/" in name:
@@ -190,6 +214,14 @@ def install_packaged(
             progress(f"{name}: {model.weights_origin}, {model.size_bytes / 1e6:.1f} MB, {model.source}")
             ready.append(name)
     return ready
+
+
+def _is_unchanged(model: Model) -> bool:
+    try:
+        model.check_unchanged()
+    except ModelRefused:
+        return False
+    return True
 
 
 def _manifest_of(name: str, folder: Path) -> Manifest:
