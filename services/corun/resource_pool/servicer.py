@@ -244,7 +244,8 @@ class ResourcePoolServicer(ResourcePoolServiceServicer):
         def resolved() -> dict[str, Model]:
             return {name: self.catalog.resolve(name, field=field) for name, field in fields.items()}
 
-        return self.catalog.fresh(fields) or await asyncio.to_thread(resolved)
+        models = self.catalog.fresh(fields)
+        return await asyncio.to_thread(resolved) if models is None else models
 
     def _list(self) -> list[messages.ModelInfo]:
         """Every model as it is; one that was found bad says so in its source."""
