@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 from tests.bench.load import competing_load
 from tests.faults.faulty_pool import FaultyPool, need, real
 
-ROUNDS = 15
+ROUNDS = 8
 LANES = 2
 COMES_UP = 20.0
 
