@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from structlog.testing import capture_logs
 
 from corun.errors import DatabaseFailed, ExecutionConflict, InvalidField
+from corun.orchestrator.build import build
+from corun.orchestrator.config import Settings
 from corun.plumbing.channel import open_channel
 from corun.plumbing.status import RemoteError
 from corun.v1 import core_pb2
@@ -271,3 +274,24 @@ async def test_a_predictor_that_goes_after_the_choice_costs_only_what_it_would_h
     assert result.predicted.latency_ms.value == 80.0
     assert not result.warnings
     assert [target in each["reason"] for each in logs if each["event"] == "executions are not learnt"] == [True]
+
+
+@pytest.mark.parametrize("ending", [False, True], ids=["it goes on", "it ends too"])
+async def test_services_that_end_are_warned_of_unless_the_orchestrator_ends_with_them(
+    tmp_path: Path, ending: bool
+) -> None:
+    with capture_logs() as logs:
+        async with AsyncExitStack() as orchestrators:
+            async with fake_peers() as peers:
+                given = {"state_folder": tmp_path, "peer_check_interval_seconds": 0.1, **peers.targets}
+                service = await orchestrators.enter_async_context(build(Settings.model_validate(given)))
+                assert service.parts is not None
+                assert service.drain is not None
+                async with asyncio.timeout(10):
+                    async for parts in service.parts():
+                        if parts.get("validator"):
+                            break
+                if ending:
+                    await service.drain()
+            await asyncio.sleep(0.5)
+    assert any("no longer answers" in each["event"] for each in logs) is not ending

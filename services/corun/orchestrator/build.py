@@ -89,9 +89,9 @@ async def build(settings: Settings) -> AsyncIterator[Service]:
             in_total=settings.max_executions,
             expected_wait_seconds=turns.expected_wait_seconds,
         )
-        works = (delivery.run(), lessons.run(), health.run(), prune_now_and_then(store.executions, settings))
-        for work in works:
+        for work in (delivery.run(), lessons.run(), prune_now_and_then(store.executions, settings)):
             await stack.enter_async_context(_running(work))
+        watch = await stack.enter_async_context(_running(health.run()))
         followers = [await stack.enter_async_context(_running(each.run())) for each in (refinements, adapting)]
         stack.push_async_callback(executions.close)
         starting = Starting(context, executions, admission, configurations, settings)
@@ -106,6 +106,7 @@ async def build(settings: Settings) -> AsyncIterator[Service]:
         )
 
         async def drain() -> None:
+            watch.cancel()  # services of one process end together: that is nothing to warn of
             await executions.close()
             await lessons.settle(within_seconds=settings.peer_timeout_seconds)
             # What is delivered from now on must not begin anything that the end of the services would cut short.
