@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from contextlib import AsyncExitStack
 
 from tests.bench.load import competing_load
@@ -19,7 +20,7 @@ async def test_lanes_with_threads_come_up_beside_programs_that_take_every_core(p
             pool.inside.pool.lease((need(engine),), purpose="lanes beside others", exclusive=True)
         )
         connection = real(lease.connections[0])
-        for _ in range(LANES):
+        for _ in range(os.cpu_count() or 1):
             await stack.enter_async_context(competing_load())
         for _ in range(ROUNDS):
             lease.renew(60)

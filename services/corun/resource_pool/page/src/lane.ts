@@ -6,7 +6,7 @@ import { collectGarbage } from "./collecting";
 import { FrameReader, send, tensorBytes, type Frame, type Header, type HostTensor } from "./frames";
 import { tellOfGrowth, watchMemory } from "./memory";
 import { withFile } from "./files";
-import { startRuntime, openBackend, type Backend, type Platform } from "./platforms";
+import { openBackend, startRuntime, type Backend, type Platform } from "./platforms";
 import { inWords, Refused } from "./refusal";
 import { outputLocations, Seq2Seq, type Parts, type Recipe } from "./seq2seq";
 import { buildSession, Model, type Dimensions, type Feeds } from "./sessions";
