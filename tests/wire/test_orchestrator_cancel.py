@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
+from corun.orchestrator.store.executions import ExecutionLog
 from corun.plumbing.status import RemoteError
 from corun.v1 import core_pb2
 from corun.v1 import orchestrator_service_pb2 as orchestrator_pb2
 from corun.v1 import predictor_service_pb2 as predictor_pb2
 from tests.fakes.orchestrator_stack import OrchestratorStack, another_client, orchestrator_stack, workload
+from tests.until import until
 
 STATES = orchestrator_pb2.ExecutionState
 SUGGESTIONS = [predictor_pb2.ProfileSuggestion(model_name="fake-text", batch_size=2, lane_width=4)]
@@ -130,3 +133,35 @@ async def test_cancelling_twice_and_cancelling_what_has_ended_changes_nothing() 
         after = await cancel(stack, identifier)
     assert both[0] == both[1] == after
     assert after.state == STATES.EXECUTION_STATE_CANCELLED
+
+
+async def test_cancelling_while_the_record_is_being_kept_is_too_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the record would be told of an execution that did not complete: after a restart, when it is found."""
+    being_kept = asyncio.Event()
+    settle = ExecutionLog.settle
+
+    async def slowly(*arguments: Any, **named: Any) -> list[int]:
+        being_kept.set()
+        positions = await settle(*arguments, **named)
+        await asyncio.sleep(0.2)
+        return positions
+
+    monkeypatch.setattr(ExecutionLog, "settle", slowly)
+    async with orchestrator_stack(validation_interval=1) as stack:
+        events: list[orchestrator_pb2.ExecuteWithStrategyResponse] = []
+        running = asyncio.ensure_future(everything(stack, events))
+        await being_kept.wait()
+        summary = await cancel(stack, events[0].accepted.execution_id)
+        await running
+        assert summary.state == STATES.EXECUTION_STATE_COMPLETED
+        assert events[-1].HasField("completed")
+        await until(lambda: [each.execution_id for each in stack.validator.executions] == [summary.execution_id])
+
+
+async def everything(stack: OrchestratorStack, events: list[orchestrator_pb2.ExecuteWithStrategyResponse]) -> None:
+    """Executes, and notes each event as it comes."""
+    request = orchestrator_pb2.ExecuteWithStrategyRequest(
+        workload=workload("fake-text"), platform=core_pb2.PLATFORM_WASM
+    )
+    async for event in stack.client.ExecuteWithStrategy(request, timeout=20):
+        events += [event]

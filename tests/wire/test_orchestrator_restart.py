@@ -14,6 +14,7 @@ from corun.plumbing.status import RemoteError
 from corun.v1 import core_pb2
 from corun.v1 import orchestrator_service_pb2 as orchestrator_pb2
 from tests.fakes.orchestrator_stack import OrchestratorStack, fake_peers, orchestrator_with, workload
+from tests.until import until
 
 STATES = orchestrator_pb2.ExecutionState
 
@@ -48,6 +49,22 @@ async def test_an_execution_under_way_when_it_ends_is_reported_interrupted(tmp_p
     assert (failure.code, failure.reason) == ("UNAVAILABLE", "EXECUTION_INTERRUPTED")
     assert [event.sequence for event in events] == list(range(1, len(events) + 1))
     assert [each.state for each in listed.executions] == [STATES.EXECUTION_STATE_INTERRUPTED]
+
+
+async def test_an_execution_that_begins_while_it_ends_is_interrupted_too(tmp_path: Path) -> None:
+    async with fake_peers() as peers:
+        peers.pool.behaviour = "hold"
+        peers.pool.list_seconds = 0.3
+        async with asyncio.timeout(10):
+            async with orchestrator_with(peers, tmp_path) as stack:
+                running = asyncio.ensure_future(run(stack))
+                await until(lambda: bool(peers.pool.list_requests))
+            seen = await running
+        failure = RemoteError(seen[-1].failed)
+        assert (failure.code, failure.reason) == ("UNAVAILABLE", "EXECUTION_INTERRUPTED")
+        async with orchestrator_with(peers, tmp_path) as stack:
+            assert await watched(stack, seen[0].accepted.execution_id) == seen
+        await until(lambda: peers.pool.lease_count == 0)
 
 
 async def test_event_logs_survive(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from google.protobuf.message import Message
 from corun.errors import CorunError, PeerUnavailable
 from corun.orchestrator.peers import Peers
 from corun.orchestrator.store.outbox import Outbox, OutboxEntry
+from corun.orchestrator.uncut import uncut
 from corun.plumbing.status import RemoteError
 from corun.v1 import validator_service_pb2 as validator_pb2
 
@@ -97,15 +98,20 @@ class Delivery:
         return len(left)
 
     async def post(self, request: Message) -> asyncio.Future[Any]:
-        """Keeps a request in the outbox and takes it; the future is as those of `send`, its answer not needed.
+        """Keeps a request in the outbox and takes it, even where the caller is cancelled meanwhile; the future is as
+        those of `send`, its answer not needed.
 
         Raises:
             StoreFailed: when the disk refuses.
         """
         entry = entry_of(request)
-        position = await self._outbox.add(entry)
-        (answer,) = self.send([position], [entry])
-        return answer
+
+        async def keep_and_send() -> asyncio.Future[Any]:
+            position = await self._outbox.add(entry)
+            (answer,) = self.send([position], [entry])
+            return answer
+
+        return await uncut(keep_and_send())
 
     def send(
         self, positions: Sequence[int], entries: Sequence[OutboxEntry], *, answers_needed: bool = False

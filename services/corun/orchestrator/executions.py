@@ -205,7 +205,7 @@ class Executions:
         self._closing = True
         for execution_id, live in list(self._live.items()):
             live.stop(ExecutionInterrupted(execution_id))
-        if self._tasks:
+        while self._tasks:
             await asyncio.wait(self._tasks)
 
     async def _kept(self, execution_id: str) -> Row:

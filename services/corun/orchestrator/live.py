@@ -95,6 +95,8 @@ class LiveExecution(Generic[Event]):
         self._number(first)
         # Looking ahead needs no disk: the work has begun when the first event is kept, and waits for that itself.
         self._work = asyncio.ensure_future(self._bounded(work))
+        if self._cause is not None:  # stopped before it began
+            self._work.cancel()
         try:
             self._row = await self._begin(first.SerializeToString())
         except CorunError as refusal:

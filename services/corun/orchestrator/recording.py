@@ -11,6 +11,7 @@ from google.protobuf.message import Message
 from corun.errors import CorunError, StoreFailed
 from corun.orchestrator.delivery import Delivery, Postponed, entry_of
 from corun.orchestrator.live import Event, LiveExecution
+from corun.orchestrator.uncut import uncut
 from corun.plumbing.status import RemoteError
 
 _Answer = TypeVar("_Answer", bound=Message)
@@ -47,15 +48,19 @@ class Recording(Generic[Event]):
         self, outcome: Event, requests: Sequence[Message], *, what: str, counted_on: str = ""
     ) -> list[asyncio.Future[Any]]:
         """Keeps the outcome and the records, all or nothing, and lets them be delivered; gives the answers to come,
-        none where they could not be kept."""
+        none where they could not be kept. What is kept counts and is delivered, should it be cancelled meanwhile."""
         entries = [entry_of(request) for request in requests] if requests and self._has_room(what) else []
         outcome.completed.record_queued = bool(entries)
-        try:
+
+        async def keep_and_send() -> list[asyncio.Future[Any]]:
             positions = await self._live.settle(outcome, entries, counted_on=counted_on)
+            return self._delivery.send(positions, entries, answers_needed=True)
+
+        try:
+            return await uncut(keep_and_send())
         except StoreFailed as error:
             self._warn(f"{what}: {error.message}")
             return []
-        return self._delivery.send(positions, entries, answers_needed=True)
 
     def settle_with_end(self, request: Message, *, what: str, counted_on: str) -> bool:
         """Lets a record be kept together with the end, which comes next, and be delivered then; False where it is not
