@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
+
+import grpc
 
 from corun.orchestrator.adapting import Adapting
 from corun.orchestrator.admission import Admission
@@ -36,8 +38,14 @@ NAME = orchestrator_service_pb2.DESCRIPTOR.services_by_name["OrchestratorService
 
 
 @asynccontextmanager
-async def build(settings: Settings) -> AsyncIterator[Service]:
+async def build(
+    settings: Settings, *, connect: Callable[[str], grpc.aio.Channel] = open_channel
+) -> AsyncIterator[Service]:
     """The service, its channels and its file open until the context ends. The peers need not run yet.
+
+    Args:
+        settings: What it does, and where its peers are.
+        connect: Gives a channel to the address of a peer, which is closed with the service.
 
     Raises:
         DatabaseLocked: another orchestrator holds the state folder.
@@ -47,7 +55,7 @@ async def build(settings: Settings) -> AsyncIterator[Service]:
         links = []
 
         def link(service: str, target: str) -> Link:
-            channel = open_channel(target)
+            channel = connect(target)
             stack.push_async_callback(channel.close)
             links.append(Link(service, target, channel))
             return links[-1]

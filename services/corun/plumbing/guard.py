@@ -31,30 +31,34 @@ class Guard(grpc.aio.ServerInterceptor):
         continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]],
         handler_call_details: grpc.HandlerCallDetails,
     ) -> Handler | None:
-        """Wraps the handler of one call; streams both ways (reflection) and other packages' calls pass through."""
+        """Wraps the handler of one call of this project; other packages' calls pass through."""
         handler = await continuation(handler_call_details)
         method = handler_call_details.method
-        if handler is None or not method.startswith("/corun."):
-            return handler
-        if handler.request_streaming and handler.response_streaming:
-            return handler
-        if handler.request_streaming:
-            return grpc.stream_unary_rpc_method_handler(
-                _guarded_intake(handler.stream_unary, method),
-                request_deserializer=handler.request_deserializer,
-                response_serializer=handler.response_serializer,
-            )
-        if handler.response_streaming:
-            return grpc.unary_stream_rpc_method_handler(
-                _guarded_stream(handler.unary_stream, method),
-                request_deserializer=handler.request_deserializer,
-                response_serializer=handler.response_serializer,
-            )
-        return grpc.unary_unary_rpc_method_handler(
-            _guarded_call(handler.unary_unary, method),
+        return handler if handler is None else guarded(handler, method)
+
+
+def guarded(handler: Handler, method: str) -> Handler:
+    """The handler with rules and statuses around it; streams both ways (reflection) and other packages' handlers as
+    they are."""
+    if not method.startswith("/corun.") or (handler.request_streaming and handler.response_streaming):
+        return handler
+    if handler.request_streaming:
+        return grpc.stream_unary_rpc_method_handler(
+            _guarded_intake(handler.stream_unary, method),
             request_deserializer=handler.request_deserializer,
             response_serializer=handler.response_serializer,
         )
+    if handler.response_streaming:
+        return grpc.unary_stream_rpc_method_handler(
+            _guarded_stream(handler.unary_stream, method),
+            request_deserializer=handler.request_deserializer,
+            response_serializer=handler.response_serializer,
+        )
+    return grpc.unary_unary_rpc_method_handler(
+        _guarded_call(handler.unary_unary, method),
+        request_deserializer=handler.request_deserializer,
+        response_serializer=handler.response_serializer,
+    )
 
 
 def _guarded_call(call: Any, method: str) -> Any:
