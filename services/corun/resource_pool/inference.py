@@ -146,6 +146,7 @@ class Inference:
 
     async def _run(self, order: InferOrder, target: _Target, at: LeasedLane) -> Inferred:
         await self.preparation.load(at, order.model)
+        at.lane.batches.add(f"{order.model.name} of a single inference")
         reply = await self.preparation.run(
             at,
             order.model.name,

@@ -179,6 +179,7 @@ class Attempt:
 
     async def _warm(self, at: LeasedLane, batch: Batch, model: Model) -> None:
         begin, best, steady = time.perf_counter(), float("inf"), 0
+        at.lane.batches.add(batch.shapes)
         for _ in range(_WARM_RUNS_MOST):
             reply = await self.preparation.run(at, model.name, slot=batch.slot)
             steady = steady + 1 if reply.run_time_ms > best * (1 - _WARM_GAIN) else 0

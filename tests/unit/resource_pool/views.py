@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from corun.resource_pool.core.connection_state import ConnectionState
 from corun.resource_pool.core.placement import ConnectionNeed, ConnectionView, LaneView
 from corun.resource_pool.core.plan import LaneNeed
@@ -9,9 +11,9 @@ from corun.resource_pool.core.plan import LaneNeed
 READY, LEASED, STARTING = ConnectionState.READY, ConnectionState.LEASED, ConnectionState.STARTING
 
 
-def lane_need(*names: str, width: int = 2, lane_id: str = "") -> LaneNeed:
+def lane_need(*names: str, width: int = 2, lane_id: str = "", batches: Collection[str] = ()) -> LaneNeed:
     """A lane that is to hold these models."""
-    return LaneNeed(width, frozenset(names), lane_id)
+    return LaneNeed(width, frozenset(names), lane_id, frozenset(batches))
 
 
 def need(*lanes: LaneNeed, engine: str = "chromium", platform: str = "wasm", connection_id: str = "") -> ConnectionNeed:
@@ -20,10 +22,16 @@ def need(*lanes: LaneNeed, engine: str = "chromium", platform: str = "wasm", con
 
 
 def lane(
-    lane_id: str, *names: str, width: int = 2, platform: str = "wasm", model_bytes: int = 0, pinned: bool = False
+    lane_id: str,
+    *names: str,
+    width: int = 2,
+    platform: str = "wasm",
+    model_bytes: int = 0,
+    pinned: bool = False,
+    batches: Collection[str] = (),
 ) -> LaneView:
     """A lane that holds these models."""
-    return LaneView(lane_id, platform, width, frozenset(names), model_bytes, pinned)
+    return LaneView(lane_id, platform, width, frozenset(names), model_bytes, pinned, frozenset(batches))
 
 
 def browser(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from corun.errors import InvalidField
@@ -38,22 +38,36 @@ class Plan:
         """Items in one pass over the plan."""
         return sum(run.batch_size for stage in self.stages for run in stage)
 
-    def lane_needs(self) -> tuple[LaneNeed, ...]:
-        """What each lane must hold, by lane number."""
+    def lane_needs(self, batches: Mapping[tuple[int, int], Collection[str]] | None = None) -> tuple[LaneNeed, ...]:
+        """What each lane must hold, by lane number. `batches` says what distinguishes the inputs of a run, by its stage
+        and its place there."""
         models: list[set[str]] = [set() for _ in self.lane_widths]
-        for stage in self.stages:
-            for run in stage:
+        inputs: list[set[str]] = [set() for _ in self.lane_widths]
+        for number, stage in enumerate(self.stages):
+            for index, run in enumerate(stage):
                 models[run.lane].add(run.model_name)
-        return tuple(LaneNeed(width, frozenset(names)) for width, names in zip(self.lane_widths, models, strict=True))
+                inputs[run.lane].update((batches or {}).get((number, index), ()))
+        return tuple(
+            LaneNeed(width, frozenset(names), batches=frozenset(own))
+            for width, names, own in zip(self.lane_widths, models, inputs, strict=True)
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class LaneNeed:
-    """A lane that is asked for: its threads and the models it runs. With `lane_id`, this very lane."""
+    """A lane that is asked for.
+
+    Attributes:
+        width: Threads.
+        model_names: Models that it runs.
+        lane_id: This very lane.
+        batches: What distinguishes the inputs that it is given, in a plan.
+    """
 
     width: int
     model_names: frozenset[str]
     lane_id: str = ""
+    batches: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
