@@ -29,7 +29,6 @@ def write_experience(experience: Experience) -> dict[str, Any]:
         "contentions": [[each.contention, each.weight] for each in experience.contentions],
         "stages_ms": list(experience.stages_ms),
         "dispatch_ms": experience.dispatch_ms,
-        "shared_mb": experience.shared_mb,
         "moment": experience.moment,
     }
 
@@ -59,7 +58,6 @@ def read_experience(fields: dict[str, Any]) -> Experience:
         contentions=tuple(ContentionReading(float(value), float(weight)) for value, weight in fields["contentions"]),
         stages_ms=stages_ms,
         dispatch_ms=_optional(fields["dispatch_ms"]),
-        shared_mb=_optional(fields["shared_mb"]),
         moment=moment,
     )
 

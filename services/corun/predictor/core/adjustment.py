@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from corun.predictor.core.chance import is_beyond_chance
 from corun.predictor.core.correction import IDENTITY, LinearCorrection
 from corun.predictor.core.interval import NINE_IN_TEN
+from corun.predictor.core.memory_law import NO_LAW, MemoryLaw
 from corun.predictor.core.ridge import Design, fit_ridge
 
 # Executions after which one counts half.
@@ -31,10 +32,11 @@ class Residual:
 
 @dataclass(frozen=True, slots=True)
 class Adjustment:
-    """Of one place: corrections of latency and memory, and the widths of their intervals in standard deviations."""
+    """Of one place: the correction of latency, the law of memory, and the widths of their intervals in standard
+    deviations."""
 
     latency: LinearCorrection = IDENTITY
-    memory: LinearCorrection = IDENTITY
+    memory: MemoryLaw = NO_LAW
     latency_deviations: float = NINE_IN_TEN
     memory_deviations: float = NINE_IN_TEN
 

@@ -11,7 +11,7 @@ from corun.predictor.core.contention import SharingLaw, sharing_law
 from corun.predictor.core.curve import Curve
 from corun.predictor.core.execution import Experience
 from corun.predictor.core.history import History
-from corun.predictor.core.interval import NOISE_FLOOR, robust_sigma, shrunk, shrunk_sigma, sigma_of_factor
+from corun.predictor.core.interval import NOISE_FLOOR, robust_sigma, shrunk_sigma, sigma_of_factor
 from corun.predictor.core.line import Line, Point, fit_line
 from corun.predictor.core.observation import GraphFeatures
 from corun.predictor.core.rates import Rates, graph_time_ms
@@ -22,10 +22,6 @@ _MEMORY_RANGE = 2.0
 # How far apart observed models are from the same rates before there are enough to tell: a factor of 2.3.
 _PRIOR_RATE_SPREAD = 0.5
 _LEAST_RATE_SPREAD = 0.2
-# Executions that the assumed part of a runtime that lanes share weighs as much as.
-_ASSUMED_COUNT = 1.0
-# How wrong that part may be, as a share of it.
-_ASSUMED_SHARED_ERROR = 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +39,6 @@ class Calibration:
         sharing: What runs beside each other cost.
         lane_mb: Runtime of a browser's first lane without threads, megabytes.
         lane_sigma: Its standard deviation, as a share.
-        shared_mb: Part of it that further lanes share, megabytes.
-        shared_error_mb: Its standard deviation.
         weight_factor: Copies of the weights that a session takes at its peak, while it is loaded.
         load_ms_per_mb: Loading, milliseconds for each megabyte of weights.
     """
@@ -55,8 +49,6 @@ class Calibration:
     scale_sigma: float
     sharing: SharingLaw
     lane_mb: float
-    shared_mb: float
-    shared_error_mb: float
     weight_factor: float
     load_ms_per_mb: float
     lane_sigma: float = 0.35
@@ -78,7 +70,6 @@ def calibrate(
     logs = [math.log(ratio) for by_width in ratios.values() for ratio in by_width]
     lane = _lane_line(rates, observed, features)
     lane_mb = lane.intercept if lane else rates.lane_mb
-    shared_mb, shared_error_mb = _shared_mb(rates, experiences)
     return Calibration(
         rates=rates,
         noise=_noise(observed),
@@ -89,8 +80,6 @@ def calibrate(
         scale_sigma=_scale_sigma(logs, rates),
         sharing=sharing_law(rates, experiences),
         lane_mb=lane_mb,
-        shared_mb=min(lane_mb, shared_mb),
-        shared_error_mb=shared_error_mb,
         lane_sigma=0.15 if lane else 0.35,
         weight_factor=lane.slope if lane else rates.weight_factor,
         load_ms_per_mb=_load_ms_per_mb(rates, observed, features),
@@ -154,20 +143,6 @@ def _load_ms_per_mb(rates: Rates, observed: Mapping[str, History], features: Map
         if (load_ms := observed[name].load_ms) is not None
     ]
     return statistics.median(measured) if measured else rates.load_ms_per_mb
-
-
-def _shared_mb(rates: Rates, experiences: Sequence[Experience]) -> tuple[float, float]:
-    """What executions say, and how far apart they are, in megabytes."""
-    readings = [each.shared_mb for each in experiences if each.shared_mb is not None]
-    error = _ASSUMED_SHARED_ERROR * rates.shared_mb
-    if not readings:
-        return rates.shared_mb, error
-    middle = statistics.median(readings)
-    spread = robust_sigma(each - middle for each in readings)
-    return (
-        max(0.0, shrunk(middle, len(readings), prior=rates.shared_mb, prior_count=_ASSUMED_COUNT)),
-        shrunk_sigma(spread, len(readings), prior=error, prior_count=_ASSUMED_COUNT),
-    )
 
 
 def _lane_line(rates: Rates, observed: Mapping[str, History], features: Mapping[str, GraphFeatures]) -> Line | None:

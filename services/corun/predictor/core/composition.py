@@ -10,7 +10,8 @@ from corun.planning.planner import Plan, PlannedRun
 from corun.predictor.core.interval import NOISE_FLOOR
 from corun.predictor.core.knowledge import Knowledge
 from corun.predictor.core.loading import loading_ms
-from corun.predictor.core.memory import PlanMemory, plan_memory
+from corun.predictor.core.memory import plan_memory
+from corun.predictor.core.memory_law import PlanMemory
 from corun.predictor.core.sharing import Machine, SharedRun, makespan
 from corun.predictor.core.solo import SoloTime
 from corun.predictor.core.workload import Environment

@@ -63,19 +63,3 @@ def latency_features(plan: Plan, composition: Composition) -> dict[str, float]:
         name = f"model:{run.model_name}:{'shared' if crowded else 'alone'}"
         features[name] = features.get(name, 0.0) + solo.time_ms / busy
     return features
-
-
-def memory_features(plan: Plan, composition: Composition) -> dict[str, float]:
-    """What a plan's memory may be mispredicted by: the level, lanes, scratch, and each model's part of the runs."""
-    memory = composition.memory
-    runs = [run for stage in plan.stages for run in stage.runs]
-    features = {
-        LEVEL: 1.0,
-        "lanes": memory.lanes_mb / memory.total_mb,
-        "scratch": memory.scratch_mb / memory.total_mb,
-        "lane_count": math.log2(len(plan.lane_widths)) / 2,
-    }
-    for run in runs:
-        name = f"model:{run.model_name}"
-        features[name] = features.get(name, 0.0) + 1 / len(runs)
-    return features

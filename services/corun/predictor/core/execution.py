@@ -61,8 +61,7 @@ class Experience:
     """What is kept of an execution: its figures, and what it said when it arrived.
 
     `stages_ms` is the time of each stage's longest run, milliseconds, and `dispatch_ms` the hand-over of each run; both
-    are missing where the runs were not told. `shared_mb` is the part of a runtime that its lanes seem to share,
-    megabytes, or None where nothing tells. `moment` numbers what was learnt in a place, as that of an observation.
+    are missing where the runs were not told. `moment` numbers what was learnt in a place, as that of an observation.
     """
 
     plan: Plan
@@ -74,6 +73,5 @@ class Experience:
     memory: Surprise | None = None
     contentions: tuple[ContentionReading, ...] = ()
     dispatch_ms: float | None = None
-    shared_mb: float | None = None
     stages_ms: tuple[float, ...] = ()
     moment: int = 0

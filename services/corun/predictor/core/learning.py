@@ -14,10 +14,10 @@ from corun.predictor.core.calibration import Calibration
 from corun.predictor.core.composition import Composition, compose
 from corun.predictor.core.conformal import deviations
 from corun.predictor.core.contention import contention_readings, longest_runs_ms, measured_dispatch_ms
-from corun.predictor.core.correction import LinearCorrection, latency_features, memory_features
+from corun.predictor.core.correction import LinearCorrection, latency_features
 from corun.predictor.core.execution import Execution, Experience, Surprise
 from corun.predictor.core.knowledge import Knowledge, touched
-from corun.predictor.core.memory import shared_reading
+from corun.predictor.core.memory_law import Weighed, fit_memory_law
 from corun.predictor.core.observation import GraphFeatures, Lesson, Observation
 from corun.predictor.core.plausibility import doubt_about_execution, doubt_about_observation
 from corun.predictor.core.prediction import StrategyPrediction, predict_plan, remembered_solo_times
@@ -100,7 +100,7 @@ def _adjustment(knowledge: Knowledge, place: Place) -> Adjustment:
     """Old executions are predicted anew: what single runs taught in the meantime must not be learnt twice."""
     correction = knowledge.correction(place.platform)
     solo_times = remembered_solo_times(knowledge, place)
-    latency, memory = [], []
+    latency, weighed = [], []
     experiences = knowledge.experiences[place]
 
     timeline = knowledge.timeline(place)
@@ -119,11 +119,10 @@ def _adjustment(knowledge: Knowledge, place: Place) -> Adjustment:
         ratio = math.log(each.latency_ms / composition.latency_ms) - conditions.pace - correction.log_factor(features)
         latency.append(Residual(features, ratio))
         if each.memory_mb is not None:
-            ratio = math.log(each.memory_mb / composition.memory.total_mb)
-            memory.append(Residual(memory_features(each.plan, composition), ratio))
+            weighed.append(Weighed(composition.memory, each.memory_mb))
     return Adjustment(
         latency=fit_adjustment(latency),
-        memory=fit_adjustment(memory),
+        memory=fit_memory_law(weighed),
         latency_deviations=deviations([each.latency for each in experiences]),
         memory_deviations=deviations([each.memory for each in experiences if each.memory is not None]),
     )
@@ -151,10 +150,9 @@ def _experienced(execution: Execution, predicted: StrategyPrediction, calibratio
         for (stage, run), solo in zip(stages, composition.solo_times, strict=True)
         if solo.basis is Basis.OBSERVED
     }
-    memory, shared_mb = None, None
+    memory = None
     if execution.memory_mb is not None:
-        shared_mb = shared_reading(calibration, execution.plan, composition.memory, execution.memory_mb)
-        memory = Surprise(math.log(execution.memory_mb / predicted.memory_mb.value), composition.memory.log_sigma)
+        memory = Surprise(math.log(execution.memory_mb / predicted.memory_mb.value), predicted.memory_log_sigma)
     return Experience(
         plan=execution.plan,
         core_count=execution.core_count,
@@ -168,5 +166,4 @@ def _experienced(execution: Execution, predicted: StrategyPrediction, calibratio
         ),
         stages_ms=longest_runs_ms(execution),
         dispatch_ms=measured_dispatch_ms(execution),
-        shared_mb=shared_mb,
     )

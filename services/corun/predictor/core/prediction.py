@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from corun.planning.planner import Plan, PlannedRun, make_plan
 from corun.predictor.core.composition import Composition, SoloTimes, compose
 from corun.predictor.core.conditions import Conditions
-from corun.predictor.core.correction import latency_features, memory_features
+from corun.predictor.core.correction import latency_features
 from corun.predictor.core.interval import Estimate, estimate
 from corun.predictor.core.knowledge import Knowledge
 from corun.predictor.core.solo import SoloTime, solo_time
@@ -20,7 +20,8 @@ from corun.predictor.core.workload import Environment, Place, Strategy, Workload
 class StrategyPrediction:
     """Predicted figures of one strategy: milliseconds, items per second, megabytes, and the parts behind them.
 
-    The figures are the composed ones times the correction factors that executions taught.
+    The figures are the composed ones times the correction factors that executions taught. `memory_log_sigma` is the
+    standard deviation of the memory's logarithm.
     """
 
     plan: Plan
@@ -29,12 +30,17 @@ class StrategyPrediction:
     memory_mb: Estimate
     composition: Composition
     correction_factor: float
-    memory_correction_factor: float
+    memory_log_sigma: float
 
     @property
     def strategy(self) -> Strategy:
         """The strategy that the plan carries out."""
         return self.plan.strategy
+
+    @property
+    def memory_correction_factor(self) -> float:
+        """What the composed peak was multiplied by."""
+        return self.memory_mb.value / self.composition.memory.total_mb
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,16 +95,12 @@ def predict_plan(
     log_factor = knowledge.correction(environment.place.platform).log_factor(features)
     log_factor += conditions.pace + adjustment.latency.log_factor(features)
     factor = math.exp(log_factor)
-    memory_factor = math.exp(adjustment.memory.log_factor(memory_features(plan, composition)))
+    peak_mb, memory_log_sigma = adjustment.memory.applied(composition.memory)
     latency = estimate(factor * composition.latency_ms, composition.log_sigma, deviations=adjustment.latency_deviations)
-    memory = estimate(
-        memory_factor * composition.memory.total_mb,
-        composition.memory.log_sigma,
-        deviations=adjustment.memory_deviations,
-    )
+    memory = estimate(peak_mb, memory_log_sigma, deviations=adjustment.memory_deviations)
     items = sum(run.batch_size for stage in plan.stages for run in stage.runs)
     return StrategyPrediction(
-        plan, latency, latency.inverted(1000.0 * items), memory, composition, factor, memory_factor
+        plan, latency, latency.inverted(1000.0 * items), memory, composition, factor, memory_log_sigma
     )
 
 

@@ -29,6 +29,12 @@ class Rates:
         one_device: True where all runs take turns on one device, so that lane width does not matter.
         lane_mb: Runtime of a browser's first lane, without its threads, megabytes.
         shared_mb: Part of that which further lanes of the browser do not need again, megabytes.
+        shared_sigma_mb: Its standard deviation.
+        stacked_share: Part of what a lane's sessions leave behind that others do not use again, 0 to 1.
+        stacked_sigma: Its standard deviation.
+        overlap_share: Part of the scratch space of all lanes but the largest that is not there at the same time: lanes
+            load one after another. 0 to 1.
+        overlap_sigma: Its standard deviation.
         thread_mb: What each thread of a lane adds, megabytes.
         weight_factor: Copies of the weights that a session takes at its peak, while it is loaded.
         live_share: Part of all intermediate results that are alive at the same time.
@@ -44,6 +50,11 @@ class Rates:
     one_device: bool = False
     lane_mb: float = 90.0
     shared_mb: float = 50.0
+    shared_sigma_mb: float = 20.0
+    stacked_share: float = 0.0
+    stacked_sigma: float = 0.1
+    overlap_share: float = 0.15
+    overlap_sigma: float = 0.15
     thread_mb: float = 5.0
     weight_factor: float = 2.0
     live_share: float = 0.2
@@ -52,7 +63,15 @@ class Rates:
 
 _WASM = Rates(flops_per_ms=20e6, bytes_per_ms=10e6, operator_ms=0.005)
 # The browser holds a second copy of the weights in the process that runs the graph.
-_WEBNN = Rates(flops_per_ms=35e6, bytes_per_ms=10e6, operator_ms=0.003, weight_factor=2.3, lane_mb=95.0)
+_WEBNN = Rates(
+    flops_per_ms=35e6,
+    bytes_per_ms=10e6,
+    operator_ms=0.003,
+    weight_factor=2.3,
+    lane_mb=95.0,
+    stacked_share=0.5,
+    stacked_sigma=0.4,
+)
 
 
 def _gpu(flops_per_ms: float, *, operator_ms: float, uncertainty: float) -> Rates:

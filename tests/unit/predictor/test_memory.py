@@ -1,0 +1,133 @@
+"""What executions say of the memory of lanes and sessions."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import pytest
+
+from corun.planning.planner import Plan, PlannedRun, Stage
+from corun.predictor.core.interval import NOISE_FLOOR
+from corun.predictor.core.knowledge import Knowledge
+from corun.predictor.core.memory import plan_memory
+from corun.predictor.core.memory_law import (
+    NO_LAW,
+    SHARED,
+    STACKED,
+    Factor,
+    MemoryLaw,
+    PlanMemory,
+    Weighed,
+    fit_memory_law,
+    model_factor,
+)
+from corun.predictor.core.observation import GraphFeatures, Lesson, Observation
+from corun.predictor.core.workload import Place, Platform, Strategy
+
+WEBNN = Place(Platform.WEBNN, "chromium")
+
+
+def composed(*, lanes: int = 1, model_mb: float = 100.0, other_mb: float = 0.0, stacked_mb: float = 0.0) -> PlanMemory:
+    """A peak of so many lanes, of 50 MB each of which 20 are shared, and sessions of two models."""
+    factors = {
+        SHARED: Factor(-(lanes - 1), 10.0),
+        STACKED: Factor(stacked_mb, 0.5),
+        model_factor("model"): Factor(model_mb, 0.2),
+        model_factor("other"): Factor(other_mb, 0.2),
+    }
+    shared = 20.0 * (lanes - 1)
+    return PlanMemory(model_mb + other_mb, 0.0, 50.0 * lanes - shared, shared, factors)
+
+
+def peak(law: MemoryLaw, memory: PlanMemory) -> float:
+    return law.applied(memory)[0]
+
+
+def test_without_executions_a_peak_is_what_was_composed() -> None:
+    memory = composed(lanes=3)
+    assert NO_LAW.applied(memory) == (memory.total_mb, memory.log_sigma)
+    assert fit_memory_law([]) == NO_LAW
+    assert memory.log_sigma == pytest.approx(math.hypot(20, 20) / memory.total_mb)
+
+
+def test_executions_with_several_lanes_tell_what_lanes_share() -> None:
+    plans = [composed(lanes=lanes) for lanes in (2, 3, 4, 3, 2, 4)]
+    law = fit_memory_law([Weighed(each, each.total_mb + each.factors[SHARED].mb * 12) for each in plans])
+    for lanes in (2, 5):
+        assert peak(law, composed(lanes=lanes)) == pytest.approx(
+            composed(lanes=lanes).total_mb - 12 * (lanes - 1), rel=0.05
+        )
+    alone = composed()
+    assert peak(law, alone) == pytest.approx(alone.total_mb, rel=0.05)
+
+
+def test_a_model_that_was_weighed_wrongly_is_corrected_and_the_other_is_not() -> None:
+    plans = [composed(lanes=2, model_mb=a, other_mb=b) for a, b in ((100, 0), (100, 200), (0, 200), (100, 200)) * 2]
+    law = fit_memory_law(
+        [Weighed(each, each.total_mb - 0.3 * each.factors[model_factor("model")].mb) for each in plans]
+    )
+    assert peak(law, composed(model_mb=100)) == pytest.approx(50 + 70, rel=0.08)
+    assert peak(law, composed(model_mb=0, other_mb=200)) == pytest.approx(250, rel=0.05)
+
+
+def test_one_wild_peak_moves_nothing() -> None:
+    plans = [composed(lanes=lanes) for lanes in (1, 2, 3, 2, 1, 3, 2, 1)]
+    measured = [Weighed(each, each.total_mb) for each in plans]
+    measured[3] = Weighed(plans[3], 10 * plans[3].total_mb)
+    law = fit_memory_law(measured)
+    for each in plans:
+        assert peak(law, each) == pytest.approx(each.total_mb, rel=0.05)
+
+
+def test_what_was_weighed_often_is_less_uncertain_and_what_never_was_stays_so() -> None:
+    plans = [composed(lanes=2)] * 10
+    law = fit_memory_law([Weighed(each, each.total_mb) for each in plans])
+    assert law.applied(plans[0])[1] == NOISE_FLOOR < plans[0].log_sigma
+    unknown = PlanMemory(100, 0, 50, 0, {model_factor("new"): Factor(100, 0.5)})
+    assert law.applied(unknown) == (unknown.total_mb, unknown.log_sigma)
+
+
+def test_no_execution_makes_a_peak_absurd() -> None:
+    plans = [composed(lanes=2, stacked_mb=50)] * 5
+    for measured_mb in (0.001, 1e9):
+        law = fit_memory_law([Weighed(each, measured_mb) for each in plans])
+        for each in (composed(), composed(lanes=50), composed(stacked_mb=1e6)):
+            assert each.total_mb / 4 <= peak(law, each) <= 4 * each.total_mb
+            assert math.isfinite(law.applied(each)[1])
+
+
+@pytest.mark.parametrize(("platform", "share"), [(Platform.WASM, 0.0), (Platform.WEBNN, 0.5)])
+def test_sessions_of_one_lane_use_again_what_others_left_where_the_platform_lets_them(
+    platform: Platform, share: float
+) -> None:
+    place = Place(platform, "chromium")
+    knowledge = weighed_models(place)
+    one, two = plan_memory(knowledge, place, plan([("a", 1)])), plan_memory(knowledge, place, plan([("b", 1)]))
+    both = plan_memory(knowledge, place, plan([("a", 1), ("b", 1)]))
+    assert both.factors[STACKED].mb == pytest.approx(min(one.scratch_mb, two.scratch_mb))
+    assert both.scratch_mb == pytest.approx(max(one.scratch_mb, two.scratch_mb) + share * both.factors[STACKED].mb)
+
+
+def test_two_batch_sizes_are_two_sessions_where_a_session_has_one_shape() -> None:
+    knowledge = weighed_models(WEBNN)
+    once, twice = (plan_memory(knowledge, WEBNN, plan(runs)) for runs in ([("a", 4)], [("a", 4), ("a", 2)]))
+    assert once.factors[STACKED].mb == 0
+    assert twice.factors[STACKED].mb > 50
+    assert twice.total_mb > once.total_mb + 20
+
+
+def weighed_models(place: Place) -> Knowledge:
+    """Two models, of 40 and 80 MB of weights, that take 200 and 300 MB alone."""
+    features = {
+        name: GraphFeatures(1e9, megabytes * 10**6, 0, 10, dynamic_batch=True)
+        for name, megabytes in (("a", 40), ("b", 80))
+    }
+    observations = (Observation("a", 1, 2, 10.0, 200.0), Observation("b", 1, 2, 10.0, 300.0))
+    return Knowledge().learned([Lesson(place, observations, features)])
+
+
+def plan(runs: Sequence[tuple[str, int]]) -> Plan:
+    """One after another in one lane."""
+    stages = tuple(Stage((PlannedRun(name, batch, 0, (index,)),)) for index, (name, batch) in enumerate(runs))
+    return Plan(Strategy.SEQUENTIAL, stages, (2,))
