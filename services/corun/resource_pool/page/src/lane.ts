@@ -8,7 +8,7 @@ import { tellOfGrowth, watchMemory } from "./memory";
 import { withFile } from "./files";
 import { openBackend, startRuntime, type Backend, type Platform } from "./platforms";
 import { inWords, Refused } from "./refusal";
-import { outputLocations, Seq2Seq, type Parts, type Recipe } from "./seq2seq";
+import { Seq2Seq, sessionOptions, type Parts, type Recipe } from "./seq2seq";
 import { buildSession, Model, type Dimensions, type Feeds } from "./sessions";
 import { Storage, type Kept } from "./storage";
 import { toHost, toTensor } from "./tensors";
@@ -84,7 +84,7 @@ class Lane {
   }
 
   private async loadParts({ model, parts, recipe, on_device }: Header): Promise<void> {
-    const options = outputLocations(recipe as Recipe, on_device !== false && this.backend.platform === "webgpu");
+    const options = sessionOptions(recipe as Recipe, this.backend.platform, on_device !== false);
     const { runtime, backend } = this;
     const encoder = await buildSession(runtime, backend, (parts as Parts).encoder, withFile, options.encoder);
     const decoder = await buildSession(runtime, backend, (parts as Parts).decoder, withFile, options.decoder);

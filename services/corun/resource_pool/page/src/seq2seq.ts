@@ -36,9 +36,20 @@ export interface Parts {
   decoder: string;
 }
 
-/** Session options of both parts: with `onDevice` their results for each other stay in the GPU's memory. */
-export function outputLocations(recipe: Recipe, onDevice: boolean): { encoder: Options; decoder: Options } {
-  if (!onDevice) {
+/**
+ * Session options of both parts on a platform: with `onDevice` their results for each other stay in the GPU's memory.
+ * A WebNN graph is of one shape, and what the decoder has written grows with every token: node by node it takes 2.4
+ * times as long there as on WebAssembly.
+ */
+export function sessionOptions(
+  recipe: Recipe,
+  platform: string,
+  onDevice: boolean,
+): { encoder: Options; decoder: Options } {
+  if (platform === "webnn") {
+    return { encoder: {}, decoder: { executionProviders: ["wasm"] } };
+  }
+  if (platform !== "webgpu" || !onDevice) {
     return { encoder: {}, decoder: {} };
   }
   const kept = Object.fromEntries(recipe.cache.map(({ present }) => [present, "gpu-buffer" as const]));
