@@ -153,7 +153,7 @@ class FakeConnection:
                 frozenset(each.model_names),
                 each.model_bytes,
                 pinned=bool(each.tensor_names),
-                batches=frozenset(each.batches),
+                shapes=frozenset(each.shapes),
             )
             for each in self.lanes.values()
         )

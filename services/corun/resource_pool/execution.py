@@ -69,8 +69,7 @@ class PlanExecution:
 
     def _needs(self, split: EnginePlan) -> tuple[ConnectionNeed, ...]:
         """One browser an engine, each with the lanes of that engine for every replica."""
-        shapes = {place: {batch.shapes for batch in own} for place, own in self.order.batches.items()}
-        lanes = split.plan.lane_needs(shapes)
+        lanes = split.plan.lane_needs({place: self.order.session_shapes(place) for place in self.order.batches})
         needs = []
         for engine in dict.fromkeys(split.engines):
             own = tuple(need for need, each in zip(lanes, split.engines, strict=True) if each == engine)

@@ -16,6 +16,7 @@ from corun.resource_pool.core.placement import ConnectionNeed
 from corun.resource_pool.core.plan import LaneNeed
 from corun.resource_pool.core.shared_tensors import SharedTensor
 from corun.resource_pool.models import Model
+from corun.resource_pool.plan_order import has_session_per_shape
 from corun.resource_pool.pool import Pool
 from corun.resource_pool.preparation import LeasedLane, Preparation
 from corun.resource_pool.sharing import Sharing, storage_of
@@ -146,7 +147,8 @@ class Inference:
 
     async def _run(self, order: InferOrder, target: _Target, at: LeasedLane) -> Inferred:
         await self.preparation.load(at, order.model)
-        at.lane.batches.add(f"{order.model.name} of a single inference")
+        if has_session_per_shape(order.model, order.platform):
+            at.lane.shapes.add(f"{order.model.name} of a single inference")
         reply = await self.preparation.run(
             at,
             order.model.name,

@@ -18,7 +18,7 @@ from corun.resource_pool.core.placement import ConnectionNeed
 from corun.resource_pool.core.plan import EnginePlan, PlannedRun
 from corun.resource_pool.models import Model
 from corun.resource_pool.plan_inputs import Batch, handed_out
-from corun.resource_pool.plan_order import Place, PlanOrder
+from corun.resource_pool.plan_order import Place, PlanOrder, has_session_per_shape
 from corun.resource_pool.pool import Lease
 from corun.resource_pool.preparation import Emit, LeasedLane, Preparation
 
@@ -165,6 +165,8 @@ class Attempt:
             if batch.tensors is not None or batch.slot not in at.lane.warm_slots
         ]
         for at, batch, model in cold:
+            if has_session_per_shape(model, at.lane.platform):
+                at.lane.shapes.add(batch.shapes)
             await self._warm(at, batch, model)
         passes = 0
         settled = max(at.lane.opened_at for copy in copies for at in copy.lanes) + self.order.rules.settle_seconds
@@ -179,7 +181,6 @@ class Attempt:
 
     async def _warm(self, at: LeasedLane, batch: Batch, model: Model) -> None:
         begin, best, steady = time.perf_counter(), float("inf"), 0
-        at.lane.batches.add(batch.shapes)
         for _ in range(_WARM_RUNS_MOST):
             reply = await self.preparation.run(at, model.name, slot=batch.slot)
             steady = steady + 1 if reply.run_time_ms > best * (1 - _WARM_GAIN) else 0

@@ -54,7 +54,7 @@ class Batch:
 
     @property
     def shapes(self) -> str:
-        """Equal for inputs of equal shapes."""
+        """Equal for inputs of one model with equal shapes."""
         if self.tensors is None:
             return self.slot
         model_name, _, _ = self.slot.partition(":")

@@ -53,3 +53,16 @@ class PlanOrder:
     return_outputs: bool = False
     rules: MeasuringRules = MeasuringRules()
     deadline: float = float("inf")
+
+    def session_shapes(self, place: Place) -> set[str]:
+        """The shapes that a run has sessions for, where a session is of one shape."""
+        stage, index = place
+        model = self.models[self.plan.stages[stage][index].model_name]
+        if not has_session_per_shape(model, self.platform):
+            return set()
+        return {batch.shapes for batch in self.batches[place]}
+
+
+def has_session_per_shape(model: Model, platform: str) -> bool:
+    """Whether the page builds a session for each shape of the model's inputs, as sessions.ts says."""
+    return platform == "webnn" and model.recipe is None

@@ -11,9 +11,9 @@ from corun.resource_pool.core.plan import LaneNeed
 READY, LEASED, STARTING = ConnectionState.READY, ConnectionState.LEASED, ConnectionState.STARTING
 
 
-def lane_need(*names: str, width: int = 2, lane_id: str = "", batches: Collection[str] = ()) -> LaneNeed:
+def lane_need(*names: str, width: int = 2, lane_id: str = "", shapes: Collection[str] = ()) -> LaneNeed:
     """A lane that is to hold these models."""
-    return LaneNeed(width, frozenset(names), lane_id, frozenset(batches))
+    return LaneNeed(width, frozenset(names), lane_id, frozenset(shapes))
 
 
 def need(*lanes: LaneNeed, engine: str = "chromium", platform: str = "wasm", connection_id: str = "") -> ConnectionNeed:
@@ -28,10 +28,10 @@ def lane(
     platform: str = "wasm",
     model_bytes: int = 0,
     pinned: bool = False,
-    batches: Collection[str] = (),
+    shapes: Collection[str] = (),
 ) -> LaneView:
     """A lane that holds these models."""
-    return LaneView(lane_id, platform, width, frozenset(names), model_bytes, pinned, frozenset(batches))
+    return LaneView(lane_id, platform, width, frozenset(names), model_bytes, pinned, frozenset(shapes))
 
 
 def browser(

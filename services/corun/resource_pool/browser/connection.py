@@ -279,7 +279,7 @@ class Connection:
                 model_names=frozenset(lane.model_names),
                 model_bytes=lane.model_bytes,
                 pinned=bool(lane.tensor_names),
-                batches=frozenset(lane.batches),
+                shapes=frozenset(lane.shapes),
             )
             for lane in self.lanes.values()
         )

@@ -59,7 +59,7 @@ class Lane(WorkerLink):
         tensor_names: Shared tensors that lie in it.
         opened_at: When it was opened, seconds of the monotonic clock.
         slots: Names of the inputs that lie in it; `warm_slots` are those that were run.
-        batches: What distinguishes the inputs that were ever run in it.
+        shapes: Those that sessions were built for, where a session is of one shape.
     """
 
     def __init__(self, *, lane_id: str, platform: str, width: int) -> None:
@@ -75,7 +75,7 @@ class Lane(WorkerLink):
         self.software_adapter = False
         self.slots: set[str] = set()
         self.warm_slots: set[str] = set()
-        self.batches: set[str] = set()
+        self.shapes: set[str] = set()
 
     async def ready(self, *, timeout: float) -> None:
         """Waits until the runtime in the worker is up, and learns its adapter.

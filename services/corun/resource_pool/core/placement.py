@@ -10,13 +10,12 @@ from corun.resource_pool.core.plan import LaneNeed
 
 # A WebAssembly memory ends at 4 GB; loading takes a model's size twice.
 _LANE_MODEL_BYTES = 1_500_000_000
-# Where the page builds a session for each shape of a model's inputs.
-_SHAPED_PLATFORMS = frozenset({"webnn"})
 
 
 @dataclass(frozen=True, slots=True)
 class LaneView:
-    """A lane as it is. `pinned` while it holds shared tensors; `batches` distinguishes the inputs that it was given."""
+    """A lane as it is. `pinned` while it holds shared tensors; `shapes` are those that sessions were built for, where
+    a session is of one shape."""
 
     lane_id: str
     platform: str
@@ -24,7 +23,7 @@ class LaneView:
     model_names: frozenset[str]
     model_bytes: int = 0
     pinned: bool = False
-    batches: frozenset[str] = frozenset()
+    shapes: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,11 +144,9 @@ def _serves(lane: LaneView, need: LaneNeed, platform: str, *, exclusive: bool) -
         return lane.lane_id == need.lane_id
     if lane.platform != platform or lane.width != need.width:
         return False
-    # A lane's WebAssembly memory never shrinks, so an exclusive need cannot take a lane that held more. Where sessions
-    # are of one shape, neither one that has sessions of others.
+    # A lane's WebAssembly memory never shrinks, so an exclusive need cannot take a lane that held more.
     if exclusive:
-        held_no_more = lane.model_names <= need.model_names and not lane.pinned
-        return held_no_more and (platform not in _SHAPED_PLATFORMS or lane.batches <= need.batches)
+        return lane.model_names <= need.model_names and lane.shapes <= need.shapes and not lane.pinned
     return need.model_names <= lane.model_names or lane.model_bytes < _LANE_MODEL_BYTES
 
 

@@ -38,17 +38,17 @@ class Plan:
         """Items in one pass over the plan."""
         return sum(run.batch_size for stage in self.stages for run in stage)
 
-    def lane_needs(self, batches: Mapping[tuple[int, int], Collection[str]] | None = None) -> tuple[LaneNeed, ...]:
-        """What each lane must hold, by lane number. `batches` says what distinguishes the inputs of a run, by its stage
-        and its place there."""
+    def lane_needs(self, shapes: Mapping[tuple[int, int], Collection[str]] | None = None) -> tuple[LaneNeed, ...]:
+        """What each lane must hold, by lane number. `shapes` are those of a run by its stage and its place there, where
+        a session is of one shape."""
         models: list[set[str]] = [set() for _ in self.lane_widths]
         inputs: list[set[str]] = [set() for _ in self.lane_widths]
         for number, stage in enumerate(self.stages):
             for index, run in enumerate(stage):
                 models[run.lane].add(run.model_name)
-                inputs[run.lane].update((batches or {}).get((number, index), ()))
+                inputs[run.lane].update((shapes or {}).get((number, index), ()))
         return tuple(
-            LaneNeed(width, frozenset(names), batches=frozenset(own))
+            LaneNeed(width, frozenset(names), shapes=frozenset(own))
             for width, names, own in zip(self.lane_widths, models, inputs, strict=True)
         )
 
@@ -61,13 +61,13 @@ class LaneNeed:
         width: Threads.
         model_names: Models that it runs.
         lane_id: This very lane.
-        batches: What distinguishes the inputs that it is given, in a plan.
+        shapes: Of the inputs that sessions are built for, where a session is of one shape.
     """
 
     width: int
     model_names: frozenset[str]
     lane_id: str = ""
-    batches: frozenset[str] = frozenset()
+    shapes: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
