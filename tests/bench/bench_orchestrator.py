@@ -19,11 +19,10 @@ from typing import TYPE_CHECKING
 
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from corun.embedded import embedded_stack
-from corun.orchestrator.build import build
-from corun.orchestrator.config import Settings
+from corun.embedded import built, settings_of
 from corun.plumbing.channel import open_channel
-from corun.plumbing.server import Service
+from corun.plumbing.local_channel import LocalChannel
+from corun.plumbing.server import Server, Service
 from corun.v1 import core_pb2
 from corun.v1 import orchestrator_service_pb2 as orchestrator_pb2
 from corun.v1 import predictor_service_pb2 as predictor_pb2
@@ -32,7 +31,6 @@ from corun.v1.predictor_service_pb2_grpc import PredictorServiceStub
 from corun.v1.validator_service_pb2_grpc import add_ValidatorServiceServicer_to_server
 from tests.bench.report import show
 from tests.fakes.fake_validator import FakeValidator
-from tests.fakes.orchestrator_stack import served
 
 if TYPE_CHECKING:  # only the type stubs have it
     from corun.v1.orchestrator_service_pb2_grpc import OrchestratorServiceAsyncStub
@@ -93,17 +91,16 @@ class Overheads:
 async def bench() -> dict[str, float]:
     """Median overhead in milliseconds of a warm execution of one model."""
     with TemporaryDirectory() as folder:
-        place = Path(folder)
         async with (
-            embedded_stack(max_connections=1, db_path=place / "corun.duckdb", state_folder=place) as address,
+            orchestrators(Path(folder)) as (address, forgetful_address),
             open_channel(address) as channel,
-            unrecorded(address, place / "unrecorded") as forgetful,
+            open_channel(forgetful_address) as other,
         ):
             orchestrator, predictor = OrchestratorServiceStub(channel), PredictorServiceStub(channel)
+            forgetful, probe = OrchestratorServiceStub(other), health_pb2_grpc.HealthStub(channel)
             validated, recorded, without = Overheads(), Overheads(), Overheads()
             empty: list[float] = []
             choosing: list[float] = []
-            probe = health_pb2_grpc.HealthStub(channel)
             for number in range(ROUNDS + WARM_UP):
                 if number == WARM_UP:
                     for each in (validated, recorded, without):
@@ -146,17 +143,32 @@ async def bench() -> dict[str, float]:
 
 
 @asynccontextmanager
-async def unrecorded(address: str, folder: Path) -> AsyncIterator[OrchestratorServiceAsyncStub]:
-    """An orchestrator beside that of the stack at `address`, with a validator that keeps nothing on disk."""
-    service = Service("corun.v1.ValidatorService", FakeValidator(), add_ValidatorServiceServicer_to_server)
+async def orchestrators(folder: Path) -> AsyncIterator[tuple[str, str]]:
+    """Addresses of two orchestrators in one process with one predictor and one pool, as the embedded stack has them:
+    the first one has the validator, the second one a validator that keeps nothing."""
     async with AsyncExitStack() as stack:
-        validator = await stack.enter_async_context(served(service))
-        settings = Settings(
-            predictor_target=address, resource_pool_target=address, validator_target=validator, state_folder=folder
-        )
-        own = await stack.enter_async_context(served(await stack.enter_async_context(build(settings))))
-        channel = await stack.enter_async_context(open_channel(own))
-        yield OrchestratorServiceStub(channel)
+        given: dict[str, dict[str, object]] = {
+            "validator": {"db_path": folder / "corun.duckdb"},
+            "predictor": {"state_folder": folder},
+            "resource_pool": {"max_connections": 1},
+        }
+        validator, *shared = [
+            await stack.enter_async_context(built(name, settings_of(name, **own))) for name, own in given.items()
+        ]
+        nothing = Service(validator.name, FakeValidator(), add_ValidatorServiceServicer_to_server)
+        addresses: list[str] = []
+        for own in (validator, nothing):
+            local = LocalChannel()
+            for service in (*shared, own):
+                await local.serve(service)
+            settings = settings_of("orchestrator", state_folder=folder / str(len(addresses)), error_threshold=0.15)
+            orchestrator = built("orchestrator", settings, connect=lambda _target, local=local: local)
+            server = Server(host="127.0.0.1", port=0)
+            services = [*shared, await stack.enter_async_context(orchestrator)]
+            await stack.enter_async_context(server.serving(services))
+            addresses.append(server.address)
+        first, second = addresses
+        yield first, second
 
 
 def _question(result: orchestrator_pb2.ExecutionResult) -> predictor_pb2.RecommendStrategyRequest:
