@@ -2,7 +2,6 @@
 // socket and are answered strictly one after another, because a runtime runs one inference at a time.
 
 import type * as Runtime from "onnxruntime-web";
-import { collectGarbage } from "./collecting";
 import { FrameReader, send, tensorBytes, type Frame, type Header, type HostTensor } from "./frames";
 import { tellOfGrowth, watchMemory } from "./memory";
 import { withFile } from "./files";
@@ -73,7 +72,6 @@ class Lane {
     const begin = performance.now();
     await (header.parts ? this.loadParts(header) : this.loadModel(header));
     const load_ms = performance.now() - begin;
-    collectGarbage();
     return [{ load_ms }];
   }
 

@@ -1,6 +1,7 @@
 // Models of a lane, each behind one session, or one for every shape of its inputs where the platform wants that.
 
 import type * as Runtime from "onnxruntime-web";
+import { collectGarbage } from "./collecting";
 import type { Backend } from "./platforms";
 
 /** Sizes of the inputs, outermost first; a name stands for a free one. */
@@ -18,7 +19,7 @@ const MOST_SHAPES = 4;
 export type WithFile = <T>(url: string, use: (file: Uint8Array) => Promise<T>) => Promise<T>;
 
 /** A session of a model file on a platform. */
-export function buildSession(
+export async function buildSession(
   runtime: typeof Runtime,
   backend: Backend,
   url: string,
@@ -26,7 +27,9 @@ export function buildSession(
   options: Options,
 ): Promise<Session> {
   const all: Options = { executionProviders: [backend.provider], graphOptimizationLevel: "all", ...options };
-  return withFile(url, (file) => runtime.InferenceSession.create(file, all));
+  const session = await withFile(url, (file) => runtime.InferenceSession.create(file, all));
+  collectGarbage();
+  return session;
 }
 
 export class Model {
