@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from corun.resource_pool.browser.frames import Array
 from corun.resource_pool.browser.lane import RunReply
-from corun.resource_pool.browser.memory import MemorySampler
+from corun.resource_pool.browser.memory import MemorySampler, until_steady
 from corun.resource_pool.core import events
 from corun.resource_pool.core.engine_choice import EngineChoice
 from corun.resource_pool.core.measurement import LaneUse, TimedRun, figures
@@ -28,9 +28,9 @@ _WARM_GAIN = 0.05
 _WARM_STEADY_RUNS = 2
 _WARM_RUNS_MOST = 10
 _WARM_SECONDS = 15.0
-# Chromium gives freed memory back every few seconds in which nothing runs. What building a session took beside it, on
+# Chromium gives freed memory back every 4 seconds in which nothing runs, lane by lane. What building sessions took, on
 # WebNN half as much again, is not the plan's.
-_RECLAIMED_SECONDS = 6.0
+_QUIET_SECONDS, _RECLAIMED_SECONDS = 6.0, 25.0
 
 T = TypeVar("T")
 
@@ -174,7 +174,8 @@ class Attempt:
                 at.lane.shapes.add(batch.shapes)
                 builds = True
         if builds and self.order.rules.settle_seconds:
-            await asyncio.sleep(_RECLAIMED_SECONDS)
+            scales = [connection.scales for connection in self.lease.connections]
+            await until_steady(scales, quiet_seconds=_QUIET_SECONDS, longest_seconds=_RECLAIMED_SECONDS)
         settled = max(at.lane.opened_at for copy in copies for at in copy.lanes) + self.order.rules.settle_seconds
         passes = 0
         while passes < self.order.warmup_iterations or time.monotonic() < settled:
