@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from corun.errors import PoolFull
+from corun.errors import BrowserLost, PoolFull
 from corun.plumbing.channel import open_channel
 from corun.plumbing.local_channel import LocalChannel
 from corun.plumbing.server import MAX_MESSAGE_BYTES, Server, Service
@@ -131,6 +132,37 @@ async def test_a_request_that_breaks_its_rules_never_reaches_the_service(connect
             pass
     assert RemoteError.from_rpc(caught.value).code == "INVALID_ARGUMENT"
     assert connected.fake_pool.plan_requests == []
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await connected.predictor.RefineModel(_empty(), timeout=5)
+    assert RemoteError.from_rpc(caught.value).reason == "INVALID_FIELD"
+    assert connected.fake_predictor.refine_requests == []
+
+
+async def test_what_is_unavailable_is_asked_again_twice_as_long_as_nothing_was_answered(connected: Connected) -> None:
+    gone = BrowserLost("it is gone")
+    connected.fake_pool.refusals.extend([gone, gone])
+    assert [event async for event in connected.pool.ExecutePlan(plan_request(), timeout=5)][-1].HasField("measured")
+    assert len(connected.fake_pool.plan_requests) == 3
+    connected.fake_pool.refusals.extend([gone, gone, gone])
+    setting = pool_pb2.ProfileSetting(batch_size=1, lane_width=1)
+    profile = pool_pb2.ProfileModelRequest(model_name="fake-text", platform=core_pb2.PLATFORM_WASM, settings=[setting])
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await connected.pool.ProfileModel(profile, timeout=5)
+    assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+    assert len(connected.fake_pool.profile_requests) == 3
+
+
+async def test_a_caller_does_not_wait_for_what_a_service_does_at_the_end(connected: Connected) -> None:
+    cleaning = asyncio.Event()
+    connected.fake_predictor.learns = SlowToEnd(cleaning)
+    run = predictor_pb2.Observation(model_name="fake-text", batch_size=1, lane_width=1, run_time_ms=1.0)
+    observed = predictor_pb2.ObserveRequest(environment=ENVIRONMENT, observations=[run])
+    begin = time.monotonic()
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await connected.predictor.Observe(observed, timeout=0.2)
+    assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    assert time.monotonic() - begin < 0.6
+    await asyncio.wait_for(cleaning.wait(), 5)
 
 
 async def test_a_defect_tells_the_caller_nothing_of_the_inside(connected: Connected) -> None:
@@ -218,6 +250,25 @@ async def test_health_knows_the_services_and_no_others(connected: Connected) -> 
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await probe.Check(health_pb2.HealthCheckRequest(service="nobody"), timeout=5)
     assert caught.value.code() is grpc.StatusCode.NOT_FOUND
+
+
+class SlowToEnd(asyncio.Event):
+    """Is never set, and who waits for it takes a second to be cancelled."""
+
+    def __init__(self, cleaning: asyncio.Event) -> None:
+        super().__init__()
+        self._cleaning = cleaning
+
+    async def wait(self) -> Literal[True]:
+        try:
+            return await super().wait()
+        finally:
+            self._cleaning.set()
+            await asyncio.sleep(1)
+
+
+async def _empty() -> AsyncIterator[predictor_pb2.RefineModelRequest]:
+    yield predictor_pb2.RefineModelRequest()
 
 
 async def _refining() -> AsyncIterator[predictor_pb2.RefineModelRequest]:

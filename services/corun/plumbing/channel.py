@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import json
+import math
 
 import grpc
 
 from corun.plumbing.server import MAX_MESSAGE_BYTES
 
 # Only UNAVAILABLE is worth repeating blindly: the call never reached a handler or the handler said so.
+ATTEMPTS = 3
+_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS, _PAUSE_FACTOR = 0.1, 1.0, 3
 _SERVICE_CONFIG = json.dumps(
     {
         "methodConfig": [
             {
                 "name": [{}],
                 "retryPolicy": {
-                    "maxAttempts": 3,
-                    "initialBackoff": "0.1s",
-                    "maxBackoff": "1s",
-                    "backoffMultiplier": 3,
+                    "maxAttempts": ATTEMPTS,
+                    "initialBackoff": f"{_FIRST_PAUSE_SECONDS}s",
+                    "maxBackoff": f"{_LONGEST_PAUSE_SECONDS}s",
+                    "backoffMultiplier": _PAUSE_FACTOR,
                     "retryableStatusCodes": ["UNAVAILABLE"],
                 },
             }
@@ -45,3 +48,8 @@ def open_channel(target: str) -> grpc.aio.Channel:
 def open_sync_channel(target: str) -> grpc.Channel:
     """A blocking channel to HOST:PORT; it connects on first use. The caller closes it."""
     return grpc.insecure_channel(target, options=CHANNEL_OPTIONS)
+
+
+def pause_after(attempt: int) -> float:
+    """Seconds between an attempt, from 1, and the next one."""
+    return min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * math.pow(_PAUSE_FACTOR, attempt - 1))

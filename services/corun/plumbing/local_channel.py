@@ -1,23 +1,25 @@
 """A channel to services of the same process: the calls of the wire, with everything they promise, but no wire.
 
-Requests and responses are still copied, so that neither side sees what the other one changes.
+Requests and responses are still copied, so that neither side sees what the other one changes; what is unavailable is
+asked again, as `channel` has it.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing
 from typing import Any, NoReturn, TypeAlias
 
 import grpc
 from google.protobuf.message import Message
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
+from corun.plumbing.channel import ATTEMPTS, pause_after
 from corun.plumbing.guard import guarded
 from corun.plumbing.server import MAX_MESSAGE_BYTES, Service
 
-# Responses that a stream may be ahead of its reader, as the wire's flow control has it.
+# Responses that a stream may be ahead of its reader. On the wire it is some bytes.
 _AHEAD = 64
 
 _Serializer = Callable[[Any], bytes]
@@ -33,7 +35,7 @@ class LocalChannel:
     def __init__(self) -> None:
         self._handlers: dict[str, Handler] = {}
         self._health = health.aio.HealthServicer()
-        self._streams: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self)  # type: ignore[arg-type]  # it only adds handlers
 
     async def serve(self, service: Service) -> None:
@@ -56,10 +58,10 @@ class LocalChannel:
         return grpc.ChannelConnectivity.READY
 
     async def close(self) -> None:
-        """Ends the streams that nobody has read to their end."""
-        for stream in list(self._streams):
-            stream.cancel()
-        await asyncio.gather(*self._streams, return_exceptions=True)
+        """Ends what is under way, and waits until it has let go of everything."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def unary_unary(
         self,
@@ -71,9 +73,15 @@ class LocalChannel:
         """The call of a method with one request and one response."""
 
         async def call(request: Message, *, timeout: float | None = None) -> Any:
-            handler = self._handler(method)
-            received = handler.request_deserializer(_checked(request_serializer(request)))
-            return await _answered(handler.unary_unary, received, handler, response_deserializer, timeout=timeout)
+            content, context, attempt = request_serializer(request), LocalContext(timeout), 1
+            while True:
+                try:
+                    return response_deserializer(await self._answer(method, context, content))
+                except grpc.aio.AioRpcError as error:
+                    if error.code() is not grpc.StatusCode.UNAVAILABLE or attempt == ATTEMPTS:
+                        raise
+                await asyncio.sleep(pause_after(attempt))
+                attempt += 1
 
         return call
 
@@ -87,13 +95,8 @@ class LocalChannel:
         """The call of a method with a stream of requests and one response."""
 
         async def call(requests: AsyncIterator[Message], *, timeout: float | None = None) -> Any:
-            handler = self._handler(method)
-
-            async def received() -> AsyncIterator[Any]:
-                async for request in requests:
-                    yield handler.request_deserializer(_checked(request_serializer(request)))
-
-            return await _answered(handler.stream_unary, received(), handler, response_deserializer, timeout=timeout)
+            contents = (request_serializer(request) async for request in requests)
+            return response_deserializer(await self._answer(method, LocalContext(timeout), contents))
 
         return call
 
@@ -107,34 +110,66 @@ class LocalChannel:
         """The call of a method with one request and a stream of responses."""
 
         def call(request: Message, *, timeout: float | None = None) -> LocalStream:
-            content = request_serializer(request)
-            stream = LocalStream(lambda: self._handler(method), content, response_deserializer, timeout=timeout)
-            self._streams.add(stream.task)
-            stream.task.add_done_callback(self._streams.discard)
+            content, context = request_serializer(request), LocalContext(timeout)
+            stream = LocalStream(lambda: self.handler(method), content, context, response_deserializer)
+            self._keep(stream.task)
             return stream
 
         return call
 
-    def _handler(self, method: str) -> Handler:
+    def handler(self, method: str) -> Handler:
+        """What answers a method.
+
+        Raises:
+            AioRpcError: nothing does.
+        """
         handler = self._handlers.get(method)
         if handler is None:
             raise _error(grpc.StatusCode.UNIMPLEMENTED, f"no method {method}")
         return handler
+
+    async def _answer(self, method: str, context: LocalContext, sent: bytes | AsyncIterator[bytes]) -> bytes:
+        """The response. A caller that goes, or whose time is over, does not wait until the handler has let go."""
+        task = asyncio.ensure_future(_answered(self.handler(method), context, sent))
+        self._keep(task)
+        try:
+            await asyncio.wait([task], timeout=context.time_remaining())
+        finally:
+            in_time = task.done()
+            task.cancel()
+        if not in_time:
+            raise _error(grpc.StatusCode.DEADLINE_EXCEEDED, "Deadline Exceeded")
+        if task.cancelled():
+            raise _error(grpc.StatusCode.CANCELLED, f"{method} was cancelled")
+        return task.result()
+
+    def _keep(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.add(task)
+        task.add_done_callback(self._forget)
+
+    def _forget(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            task.exception()  # whoever asked may be gone
 
 
 class LocalStream:
     """Responses as they come. They are made while nobody reads, up to a number; `cancel` ends that."""
 
     def __init__(
-        self, find: Callable[[], Handler], request: bytes, deserializer: _Deserializer, *, timeout: float | None
+        self, find: Callable[[], Handler], request: bytes, context: LocalContext, deserializer: _Deserializer
     ) -> None:
         self._deserializer = deserializer
         self._room = asyncio.Semaphore(_AHEAD)
         self._responses: asyncio.Queue[bytes | _End] = asyncio.Queue()
-        self.task = asyncio.ensure_future(self._answer(find, request, LocalContext(timeout)))
+        self._ended = False
+        self.task = asyncio.ensure_future(self._answer(find, request, context))
+        remaining = context.time_remaining()
+        self._timer = None if remaining is None else asyncio.get_running_loop().call_later(remaining, self._expire)
 
     def cancel(self) -> bool:
         """Cancels what is under way; False where it is over."""
+        self._end(asyncio.CancelledError())
         return self.task.cancel()
 
     def __aiter__(self) -> LocalStream:
@@ -153,20 +188,53 @@ class LocalStream:
         raise response
 
     async def _answer(self, find: Callable[[], Handler], request: bytes, context: LocalContext) -> None:
-        end: _End = asyncio.CancelledError()
+        end: _End = _error(grpc.StatusCode.CANCELLED, "the stream was cancelled")
         try:
             handler = find()
-            received = handler.request_deserializer(_checked(request))
-            async with _in_time(context), aclosing(handler.unary_stream(received, context)) as responses:
-                async for response in responses:
-                    await self._room.acquire()
-                    self._responses.put_nowait(_checked(handler.response_serializer(response)))
-            end = StopAsyncIteration()
+            for attempt in range(1, ATTEMPTS + 1):
+                try:
+                    end, begun = StopAsyncIteration(), await self._forward(handler, request, context)
+                except _Failed as failed:
+                    end, begun = failed.error, failed.begun
+                if begun or attempt == ATTEMPTS or not _is_unavailable(end):
+                    break
+                await asyncio.sleep(pause_after(attempt))
         except grpc.aio.AioRpcError as error:
             end = error
         finally:
+            self._end(end)
             context.end()
-            self._responses.put_nowait(end)
+
+    async def _forward(self, handler: Handler, request: bytes, context: LocalContext) -> bool:
+        """Takes every response; True where there were any."""
+        begun = False
+        try:
+            received = handler.request_deserializer(_checked(request))
+            async with aclosing(handler.unary_stream(received, context)) as responses:
+                async for response in responses:
+                    await self._room.acquire()
+                    self._put(_checked(handler.response_serializer(response)))
+                    begun = True
+        except grpc.aio.AbortError:
+            raise _Failed(context.failure, begun=begun) from None
+        except grpc.aio.AioRpcError as error:
+            raise _Failed(error, begun=begun) from None
+        return begun
+
+    def _expire(self) -> None:
+        self._end(_error(grpc.StatusCode.DEADLINE_EXCEEDED, "Deadline Exceeded"))
+        self.task.cancel()
+
+    def _put(self, response: bytes | _End) -> None:
+        if not self._ended:
+            self._responses.put_nowait(response)
+
+    def _end(self, end: _End) -> None:
+        """Only the first end counts."""
+        self._put(end)
+        self._ended = True
+        if self._timer is not None:
+            self._timer.cancel()
 
 
 class LocalContext:
@@ -174,15 +242,19 @@ class LocalContext:
 
     Args:
         timeout: Seconds that the call may take; None for any.
+
+    Attributes:
+        failure: What the call was aborted with.
     """
 
     def __init__(self, timeout: float | None) -> None:
-        self.ends_at = None if timeout is None else asyncio.get_running_loop().time() + timeout
+        self._ends_at = None if timeout is None else asyncio.get_running_loop().time() + timeout
         self._on_end: list[Callable[[LocalContext], None]] = []
+        self.failure = _error(grpc.StatusCode.UNKNOWN, "aborted")
 
     def time_remaining(self) -> float | None:
         """Seconds to the deadline, at least 0; None for none."""
-        return None if self.ends_at is None else max(0.0, self.ends_at - asyncio.get_running_loop().time())
+        return None if self._ends_at is None else max(0.0, self._ends_at - asyncio.get_running_loop().time())
 
     def peer(self) -> str:
         """Who calls."""
@@ -194,13 +266,17 @@ class LocalContext:
 
     async def abort(self, code: grpc.StatusCode, details: str = "") -> NoReturn:
         """Ends the call."""
-        raise _error(code, details)
+        self.fail(_error(code, details))
 
     async def abort_with_status(self, status: Any) -> NoReturn:
         """Ends the call with a rich status."""
-        raise grpc.aio.AioRpcError(
-            status.code, grpc.aio.Metadata(), grpc.aio.Metadata(*status.trailing_metadata), status.details
-        )
+        trailing = grpc.aio.Metadata(*status.trailing_metadata)
+        self.fail(grpc.aio.AioRpcError(status.code, grpc.aio.Metadata(), trailing, status.details))
+
+    def fail(self, error: grpc.aio.AioRpcError) -> NoReturn:
+        """Ends the call with what the caller is to be told."""
+        self.failure = error
+        raise grpc.aio.AbortError("Locally aborted.")
 
     def end(self) -> None:
         """The call has ended."""
@@ -208,35 +284,48 @@ class LocalContext:
             call(self)
 
 
-async def _answered(
-    answering: Any, received: Any, handler: Handler, deserializer: _Deserializer, *, timeout: float | None
-) -> Any:
-    context = LocalContext(timeout)
+class _Failed(Exception):
+    """A stream ended with an error, after some responses or before."""
+
+    def __init__(self, error: grpc.aio.AioRpcError, *, begun: bool) -> None:
+        super().__init__(str(error))
+        self.error = error
+        self.begun = begun
+
+
+async def _answered(handler: Handler, context: LocalContext, sent: bytes | AsyncIterator[bytes]) -> bytes:
+    async def received(contents: AsyncIterator[bytes]) -> AsyncIterator[Any]:
+        async for content in contents:
+            if len(content) > MAX_MESSAGE_BYTES:
+                context.fail(_too_large(content))
+            yield handler.request_deserializer(content)
+
     try:
-        async with _in_time(context):
-            response = await answering(received, context)
+        if isinstance(sent, bytes):
+            response = await handler.unary_unary(handler.request_deserializer(_checked(sent)), context)
+        else:
+            response = await handler.stream_unary(received(sent), context)
+    except grpc.aio.AbortError:
+        raise context.failure from None
     finally:
         context.end()
-    return deserializer(_checked(handler.response_serializer(response)))
+    return _checked(handler.response_serializer(response))
 
 
 def _checked(content: bytes) -> bytes:
     """What would go over the wire."""
     if len(content) > MAX_MESSAGE_BYTES:
-        words = f"a message of {len(content)} bytes is larger than {MAX_MESSAGE_BYTES}"
-        raise _error(grpc.StatusCode.RESOURCE_EXHAUSTED, words)
+        raise _too_large(content)
     return content
 
 
-@asynccontextmanager
-async def _in_time(context: LocalContext) -> AsyncIterator[None]:
-    try:
-        async with asyncio.timeout_at(context.ends_at) as limit:
-            yield
-    except TimeoutError:
-        if not limit.expired():
-            raise
-        raise _error(grpc.StatusCode.DEADLINE_EXCEEDED, "Deadline Exceeded") from None
+def _too_large(content: bytes) -> grpc.aio.AioRpcError:
+    words = f"a message of {len(content)} bytes is larger than {MAX_MESSAGE_BYTES}"
+    return _error(grpc.StatusCode.RESOURCE_EXHAUSTED, words)
+
+
+def _is_unavailable(end: _End) -> bool:
+    return isinstance(end, grpc.aio.AioRpcError) and end.code() is grpc.StatusCode.UNAVAILABLE
 
 
 def _error(code: grpc.StatusCode, details: str) -> grpc.aio.AioRpcError:
