@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Coroutine, Iterator, Mapping
+from collections.abc import Collection, Coroutine, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
 from corun.resource_pool.browser.frames import Array
-from corun.resource_pool.browser.lane import RunReply
+from corun.resource_pool.browser.lane import Lane, RunReply
 from corun.resource_pool.browser.memory import MemorySampler, until_steady
 from corun.resource_pool.core import events
 from corun.resource_pool.core.engine_choice import EngineChoice
@@ -167,21 +167,26 @@ class Attempt:
             for at, batch, model in self._distinct_batches(copy)
             if batch.tensors is not None or batch.slot not in at.lane.warm_slots
         ]
-        builds = False
         for at, batch, model in cold:
+            if has_session_per_shape(model, at.lane.platform):
+                at.lane.shapes.add(batch.slot)
+            at.lane.unsteady |= at.lane.platform == "webnn" and batch.tensors is None
             await self._warm(at, batch, model)
-            if has_session_per_shape(model, at.lane.platform) and batch.shapes not in at.lane.shapes:
-                at.lane.shapes.add(batch.shapes)
-                builds = True
-        if builds and self.order.rules.settle_seconds:
-            scales = [connection.scales for connection in self.lease.connections]
-            await until_steady(scales, quiet_seconds=_QUIET_SECONDS, longest_seconds=_RECLAIMED_SECONDS)
+        await self._until_steady({at.lane for copy in copies for at in copy.lanes})
         settled = max(at.lane.opened_at for copy in copies for at in copy.lanes) + self.order.rules.settle_seconds
         passes = 0
         while passes < self.order.warmup_iterations or time.monotonic() < settled:
             await self._pass(copies)
             passes += 1
         return bool(cold or passes)
+
+    async def _until_steady(self, lanes: Collection[Lane]) -> None:
+        if self.order.rules.settle_seconds and any(lane.unsteady for lane in lanes):
+            self.lease.renew(_RECLAIMED_SECONDS)
+            scales = [connection.scales for connection in self.lease.connections]
+            await until_steady(scales, quiet_seconds=_QUIET_SECONDS, longest_seconds=_RECLAIMED_SECONDS)
+            for lane in lanes:
+                lane.unsteady = False
 
     async def _pass(self, copies: list[_Copy]) -> None:
         for number in range(len(self.split.plan.stages)):

@@ -52,14 +52,6 @@ class Batch:
     tensors: Mapping[str, Array] | None = None
     from_items: bool = False
 
-    @property
-    def shapes(self) -> str:
-        """Equal for inputs of one model with equal shapes."""
-        if self.tensors is None:
-            return self.slot
-        model_name, _, _ = self.slot.partition(":")
-        return f"{model_name} {sorted((name, array.shape) for name, array in self.tensors.items())}"
-
 
 def batches_of(run: PlannedRun, model: Model, inputs: Mapping[int, MemberInput]) -> tuple[Batch, ...]:
     """The inferences of a run.

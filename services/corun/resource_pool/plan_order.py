@@ -54,13 +54,15 @@ class PlanOrder:
     rules: MeasuringRules = MeasuringRules()
     deadline: float = float("inf")
 
-    def session_shapes(self, place: Place) -> set[str]:
-        """The shapes that a run has sessions for, where a session is of one shape."""
+    def session_shapes(self, place: Place) -> set[str] | None:
+        """The shapes that a run has sessions for, where a session is of one shape, by the slots of their samples. None
+        where a caller brings inputs: a text of another length must not cost another browser."""
         stage, index = place
         model = self.models[self.plan.stages[stage][index].model_name]
         if not has_session_per_shape(model, self.platform):
             return set()
-        return {batch.shapes for batch in self.batches[place]}
+        batches = self.batches[place]
+        return None if any(batch.tensors is not None for batch in batches) else {batch.slot for batch in batches}
 
 
 def has_session_per_shape(model: Model, platform: str) -> bool:

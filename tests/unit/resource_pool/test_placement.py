@@ -70,6 +70,7 @@ def test_an_exclusive_need_does_not_take_a_lane_with_sessions_of_other_shapes() 
     assert choose(need(lane_need("a", shapes=("a:4",))), held) is None
     assert choose(need(lane_need("a", shapes=("a:4", "a:8", "a:2"))), held) == Seat("b", ("l",))
     assert choose(need(lane_need("a")), held, exclusive=False) == Seat("b", ("l",))
+    assert choose(need(lane_need("a", shapes=None)), held) == Seat("b", ("l",))
 
 
 def test_a_shared_need_keeps_what_else_the_browser_holds() -> None:

@@ -16,6 +16,14 @@ def test_lane_needs_gather_the_models_of_all_stages() -> None:
     assert plan.item_count == 4
 
 
+def test_the_shapes_of_a_lane_are_those_of_its_runs_or_any_where_a_run_has_inputs_of_its_own() -> None:
+    runs = (PlannedRun("a", 4, 0),), (PlannedRun("b", 1, 1),), (PlannedRun("a", 2, 0),)
+    plan = Plan(runs, (2, 1))
+    first, second = plan.lane_needs({(0, 0): {"a:4"}, (1, 0): None, (2, 0): {"a:2"}})
+    assert first.shapes == frozenset({"a:4", "a:2"})
+    assert second.shapes is None
+
+
 def test_replicas_are_copies_of_the_lanes_and_no_further_items() -> None:
     plan = Plan(((PlannedRun("a", 3, 0),),), (1,), replicas=4)
     assert plan.item_count == 3

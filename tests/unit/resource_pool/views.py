@@ -11,9 +11,9 @@ from corun.resource_pool.core.plan import LaneNeed
 READY, LEASED, STARTING = ConnectionState.READY, ConnectionState.LEASED, ConnectionState.STARTING
 
 
-def lane_need(*names: str, width: int = 2, lane_id: str = "", shapes: Collection[str] = ()) -> LaneNeed:
+def lane_need(*names: str, width: int = 2, lane_id: str = "", shapes: Collection[str] | None = ()) -> LaneNeed:
     """A lane that is to hold these models."""
-    return LaneNeed(width, frozenset(names), lane_id, frozenset(shapes))
+    return LaneNeed(width, frozenset(names), lane_id, None if shapes is None else frozenset(shapes))
 
 
 def need(*lanes: LaneNeed, engine: str = "chromium", platform: str = "wasm", connection_id: str = "") -> ConnectionNeed:

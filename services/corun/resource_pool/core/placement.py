@@ -146,7 +146,8 @@ def _serves(lane: LaneView, need: LaneNeed, platform: str, *, exclusive: bool) -
         return False
     # A lane's WebAssembly memory never shrinks, so an exclusive need cannot take a lane that held more.
     if exclusive:
-        return lane.model_names <= need.model_names and lane.shapes <= need.shapes and not lane.pinned
+        has_no_other_shapes = need.shapes is None or lane.shapes <= need.shapes
+        return lane.model_names <= need.model_names and has_no_other_shapes and not lane.pinned
     return need.model_names <= lane.model_names or lane.model_bytes < _LANE_MODEL_BYTES
 
 

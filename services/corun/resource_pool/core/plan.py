@@ -38,18 +38,25 @@ class Plan:
         """Items in one pass over the plan."""
         return sum(run.batch_size for stage in self.stages for run in stage)
 
-    def lane_needs(self, shapes: Mapping[tuple[int, int], Collection[str]] | None = None) -> tuple[LaneNeed, ...]:
+    def lane_needs(
+        self, shapes: Mapping[tuple[int, int], Collection[str] | None] | None = None
+    ) -> tuple[LaneNeed, ...]:
         """What each lane must hold, by lane number. `shapes` are those of a run by its stage and its place there, where
-        a session is of one shape."""
+        a session is of one shape; None: its lane may have any."""
         models: list[set[str]] = [set() for _ in self.lane_widths]
-        inputs: list[set[str]] = [set() for _ in self.lane_widths]
+        own: list[set[str]] = [set() for _ in self.lane_widths]
+        any_shape: set[int] = set()
         for number, stage in enumerate(self.stages):
             for index, run in enumerate(stage):
                 models[run.lane].add(run.model_name)
-                inputs[run.lane].update((shapes or {}).get((number, index), ()))
+                found = (shapes or {}).get((number, index), ())
+                if found is None:
+                    any_shape.add(run.lane)
+                else:
+                    own[run.lane].update(found)
         return tuple(
-            LaneNeed(width, frozenset(names), shapes=frozenset(own))
-            for width, names, own in zip(self.lane_widths, models, inputs, strict=True)
+            LaneNeed(width, frozenset(names), shapes=None if lane in any_shape else frozenset(own[lane]))
+            for lane, (width, names) in enumerate(zip(self.lane_widths, models, strict=True))
         )
 
 
@@ -61,13 +68,14 @@ class LaneNeed:
         width: Threads.
         model_names: Models that it runs.
         lane_id: This very lane.
-        shapes: Of the inputs that sessions are built for, where a session is of one shape.
+        shapes: Of the inputs that sessions are built for, where a session is of one shape. With None it may have
+            sessions of any.
     """
 
     width: int
     model_names: frozenset[str]
     lane_id: str = ""
-    shapes: frozenset[str] = frozenset()
+    shapes: frozenset[str] | None = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
