@@ -65,11 +65,11 @@ class _Lane:
     def scratch_mb(self) -> float:
         return max(session.scratch_mb for session in self.sessions.values())
 
-    @property
-    def stacked_mb(self) -> float:
+    def stacked_mb(self, *, session_per_shape: bool) -> float:
         """What would come on top if no session used again what another one has left."""
         used = sum(session.weights_mb for session in self.by_model.values()) + self.scratch_mb
-        return sum(session.size_mb for session in self.sessions.values()) - used
+        sessions = self.sessions if session_per_shape else self.by_model
+        return sum(session.size_mb for session in sessions.values()) - used
 
 
 def plan_memory(knowledge: Knowledge, place: Place, plan: Plan) -> PlanMemory:
@@ -82,7 +82,7 @@ def plan_memory(knowledge: Knowledge, place: Place, plan: Plan) -> PlanMemory:
             session = _session(knowledge, place, run.model_name, run.batch_size)
             lanes[run.lane].sessions[run.model_name, run.batch_size] = session
     by_lane = [lane.by_model for lane in lanes]
-    stacked = sum(lane.stacked_mb for lane in lanes)
+    stacked = sum(lane.stacked_mb(session_per_shape=rates.session_per_shape) for lane in lanes)
     scratches = [lane.scratch_mb for lane in lanes]
     overlap = sum(scratches) - max(scratches)
     further = len(lanes) - 1
@@ -118,9 +118,9 @@ def _session(knowledge: Knowledge, place: Place, model_name: str, batch_size: in
     if history is not None and history.memory is not None:
         curve = history.memory
         alone = curve.at(batch_size)
-        session = max(0.0, alone - calibration.lane_mb)
+        session = max(1.0, alone - calibration.lane_mb)
         scratch = max(0.0, session - graph.weight_bytes / 1e6) if graph else min(curve.line.slope * batch_size, session)
-        sigma = alone * curve.log_sigma(batch_size) / max(session, 1.0)
+        sigma = alone * curve.log_sigma(batch_size) / session
         return _Session(session - scratch, scratch, sigma, measured=True)
     if graph is None:
         return _Session(_UNKNOWN_SESSION_MB, 0.0, sigma_of_factor(_UNKNOWN_FACTOR), measured=False)

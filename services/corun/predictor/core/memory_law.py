@@ -11,20 +11,22 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from corun.predictor.core.interval import NOISE_FLOOR, robust_sigma
+from corun.predictor.core.interval import robust_sigma
 from corun.predictor.core.robust import bisquare
 
 Array: TypeAlias = NDArray[np.float64]
 
-# Repeats of one plan differ by half of it, but new lanes by more: loading leaves now more, now less behind.
-_NOISE = 0.1
 # Executions after which one counts half: memory changes with the browser's version, hardly with the machine's mood.
 _HALF_LIFE = 32.0
 _ROUNDS = 4
+# An execution that weighs less than this is left out: it would be a division by nothing.
+_LEAST_WEIGHT = 1e-6
 # No peak is corrected by more than this factor either way.
 _LARGEST_FACTOR = 4.0
 
 
+# Repeats of one plan differ by half of it or less, but new lanes by more: loading leaves now more, now less behind.
+MEMORY_NOISE = 0.08
 # What a peak hangs on beside the sessions of each model: megabytes that lanes share of their runtimes, the share of
 # a lane's idle sessions that is not used again by others, the share of scratch space that lanes do not need at the same
 # time, and megabytes of a runtime.
@@ -65,9 +67,9 @@ class PlanMemory:
 
     @property
     def log_sigma(self) -> float:
-        """Standard deviation of the logarithm of the peak as long as no execution told of it."""
+        """Standard deviation of the logarithm of one measurement of the peak as long as no execution told of it."""
         error_mb = math.hypot(*(factor.error_mb for factor in self.factors.values()))
-        return max(NOISE_FLOOR, error_mb / self.total_mb)
+        return math.hypot(MEMORY_NOISE, error_mb / self.total_mb)
 
 
 def model_factor(model_name: str) -> str:
@@ -90,32 +92,28 @@ class MemoryLaw:
     Attributes:
         names: Factors that executions say something of, in the order of the figures.
         offsets: Most likely, in units of each factor.
-        covariance: Of what is still uncertain of them.
+        explained: What executions have taken from the variance of the factors, as the rows of a root of it.
     """
 
     names: tuple[str, ...] = ()
     offsets: tuple[float, ...] = ()
-    covariance: Array = field(default_factory=lambda: np.zeros((0, 0)), compare=False, repr=False)
+    explained: Array = field(default_factory=lambda: np.zeros((0, 0)), compare=False, repr=False)
 
     @cached_property
     def _place(self) -> dict[str, int]:
         return {name: index for index, name in enumerate(self.names)}
 
     def applied(self, memory: PlanMemory) -> tuple[float, float]:
-        """The peak, megabytes, and the standard deviation of its logarithm."""
-        row = np.zeros(len(self.names))
-        unknown_mb = []
-        for name, factor in memory.factors.items():
-            index = self._place.get(name)
-            if index is None:
-                unknown_mb.append(factor.error_mb)
-            else:
-                row[index] = factor.mb
-        total = memory.total_mb
-        peak = total + float(row @ np.asarray(self.offsets, dtype=float)) if self.names else total
-        peak = min(total * _LARGEST_FACTOR, max(total / _LARGEST_FACTOR, peak))
-        error_mb = math.hypot(math.sqrt(max(0.0, float(row @ self.covariance @ row))), *unknown_mb)
-        return peak, max(NOISE_FLOOR, error_mb / peak)
+        """The peak, megabytes, and the standard deviation of the logarithm of one measurement of it."""
+        known = [(self._place[name], factor.mb) for name, factor in memory.factors.items() if name in self._place]
+        variance = sum(factor.error_mb**2 for factor in memory.factors.values())
+        peak = memory.total_mb + sum(self.offsets[place] * mb for place, mb in known)
+        peak = min(memory.total_mb * _LARGEST_FACTOR, max(memory.total_mb / _LARGEST_FACTOR, peak))
+        if known:
+            places, sizes = zip(*known, strict=True)
+            taken = self.explained[:, places] @ np.array(sizes)
+            variance = max(0.0, variance - float(taken @ taken))
+        return peak, math.hypot(MEMORY_NOISE, math.sqrt(variance) / peak)
 
 
 NO_LAW = MemoryLaw()
@@ -124,28 +122,36 @@ NO_LAW = MemoryLaw()
 def fit_memory_law(executions: Sequence[Weighed]) -> MemoryLaw:
     """The law of executions, oldest first: Bayesian linear regression in the factors, whose priors are what the models
     alone and the assumed rates say (Lindley and Smith 1972). Executions far from the fit count less and less (bisquare;
-    Beaton and Tukey 1974)."""
+    Beaton and Tukey 1974).
+
+    It is worked out in the space of the executions, of which there are fewer than models may be.
+    """
     sigmas = {
         name: factor.sigma for each in executions for name, factor in each.composed.factors.items() if factor.error_mb
     }
     if not sigmas:
         return NO_LAW
     names = tuple(sorted(sigmas))
-    rows = np.array(
-        [[each.composed.factors[n].mb if n in each.composed.factors else 0.0 for n in names] for each in executions]
-    )
+    place = {name: index for index, name in enumerate(names)}
+    rows = np.zeros((len(executions), len(names)))
+    for row, each in zip(rows, executions, strict=True):
+        for name, factor in each.composed.factors.items():
+            if name in place:
+                row[place[name]] = factor.mb
     target = np.array([each.measured_mb - each.composed.total_mb for each in executions])
-    noise_mb = np.array([_NOISE * each.measured_mb for each in executions])
+    noise_mb = np.array([MEMORY_NOISE * each.composed.total_mb for each in executions])
     ages = np.arange(len(executions))[::-1]
     base = np.power(0.5, ages / _HALF_LIFE) / noise_mb**2
-    precision = np.diag([1 / sigmas[name] ** 2 for name in names])
+    spread = rows * np.array([sigmas[name] ** 2 for name in names])
     robust = np.ones(len(executions))
     for _ in range(_ROUNDS):
-        weighted = rows * (base * robust)[:, None]
-        posterior = weighted.T @ rows + precision
-        offsets = np.linalg.solve(posterior, weighted.T @ target)
+        counted = robust > _LEAST_WEIGHT
+        own = spread[counted]
+        root = np.linalg.cholesky(own @ rows[counted].T + np.diag(1 / (base * robust)[counted]))
+        explained = np.linalg.solve(root, own)
+        offsets = explained.T @ np.linalg.solve(root, target[counted])
         residuals = (target - rows @ offsets) / noise_mb
         before, robust = robust, bisquare(residuals, max(1.0, robust_sigma(residuals.tolist())))
-        if np.array_equal(before, robust):
+        if np.array_equal(before, robust) or not (robust > _LEAST_WEIGHT).any():
             break
-    return MemoryLaw(names, tuple(offsets.tolist()), np.linalg.inv(posterior))
+    return MemoryLaw(names, tuple(offsets.tolist()), explained)

@@ -30,6 +30,7 @@ class Rates:
         lane_mb: Runtime of a browser's first lane, without its threads, megabytes.
         shared_mb: Part of that which further lanes of the browser do not need again, megabytes.
         shared_sigma_mb: Its standard deviation.
+        session_per_shape: True where a session is built for each batch size.
         stacked_share: Part of what a lane's sessions leave behind that others do not use again, 0 to 1.
         stacked_sigma: Its standard deviation.
         overlap_share: Part of the scratch space of all lanes but the largest that is not there at the same time: lanes
@@ -51,6 +52,7 @@ class Rates:
     lane_mb: float = 90.0
     shared_mb: float = 50.0
     shared_sigma_mb: float = 20.0
+    session_per_shape: bool = False
     stacked_share: float = 0.0
     stacked_sigma: float = 0.1
     overlap_share: float = 0.15
@@ -69,6 +71,7 @@ _WEBNN = Rates(
     operator_ms=0.003,
     weight_factor=2.3,
     lane_mb=95.0,
+    session_per_shape=True,
     stacked_share=0.5,
     stacked_sigma=0.4,
 )
