@@ -100,3 +100,29 @@ async def test_a_platform_that_no_engine_offers_is_refused_with_those_that_are(t
     error = RemoteError.from_rpc(caught.value)
     assert (error.code, error.reason) == ("FAILED_PRECONDITION", "PLATFORM_UNAVAILABLE")
     assert "wasm" in error.metadata["offered"]
+
+
+@pytest.mark.parametrize(("platform", "apart"), [(core_pb2.PLATFORM_WASM, False), (core_pb2.PLATFORM_WEBNN, True)])
+async def test_where_a_session_is_of_one_shape_plans_of_other_shapes_are_measured_apart(
+    tmp_path: Path, platform: core_pb2.Platform.ValueType, apart: bool
+) -> None:
+    write_models(tmp_path)
+
+    def request(batch_size: int, *, own: bool = False) -> messages.ExecutePlanRequest:
+        run = core_pb2.PlannedRun(model_name="text", batch_size=batch_size, lane=0, members=[0])
+        plan = core_pb2.Plan(stages=[core_pb2.Stage(runs=[run])], lane_widths=[1])
+        tensors = [from_array("x", np.ones((batch_size, 8), np.float32))]
+        inputs = [messages.MemberInput(member=0, tensors=tensors)] if own else []
+        return messages.ExecutePlanRequest(plan=plan, platform=platform, iterations=1, inputs=inputs)
+
+    async with pool_stack(FakeStarter(), tmp_path, max_connections=3) as pool:
+
+        async def browser_of(asked: messages.ExecutePlanRequest) -> str:
+            events = [event async for event in pool.ExecutePlan(asked, timeout=20)]
+            return next(event.leased.connection_id for event in events if event.HasField("leased"))
+
+        four, two, again = [await browser_of(request(batch_size)) for batch_size in (4, 2, 4)]
+        own = [await browser_of(request(batch_size, own=True)) for batch_size in (3, 5)]
+    assert again == four
+    assert (two != four) is apart
+    assert set(own) <= {four, two}
