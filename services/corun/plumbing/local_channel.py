@@ -7,9 +7,10 @@ asked again, as `channel` has it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import aclosing
-from typing import Any, NoReturn, TypeAlias
+import itertools
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import aclosing, contextmanager
+from typing import Any, NoReturn, TypeAlias, TypeVar
 
 import grpc
 from google.protobuf.message import Message
@@ -22,6 +23,7 @@ from corun.plumbing.server import MAX_MESSAGE_BYTES, Service
 # Responses that a stream may be ahead of its reader. On the wire it is some bytes.
 _AHEAD = 64
 
+T = TypeVar("T")
 _Serializer = Callable[[Any], bytes]
 _Deserializer = Callable[[bytes], Any]
 # Of grpc, whose stubs know no asynchronous ones.
@@ -73,15 +75,8 @@ class LocalChannel:
         """The call of a method with one request and one response."""
 
         async def call(request: Message, *, timeout: float | None = None) -> Any:
-            content, context, attempt = request_serializer(request), LocalContext(timeout), 1
-            while True:
-                try:
-                    return response_deserializer(await self._answer(method, context, content))
-                except grpc.aio.AioRpcError as error:
-                    if error.code() is not grpc.StatusCode.UNAVAILABLE or attempt == ATTEMPTS:
-                        raise
-                await asyncio.sleep(pause_after(attempt))
-                attempt += 1
+            content, context = request_serializer(request), LocalContext(timeout)
+            return response_deserializer(await _repeated(lambda: self._answer(method, context, content)))
 
         return call
 
@@ -162,7 +157,7 @@ class LocalStream:
         self._deserializer = deserializer
         self._room = asyncio.Semaphore(_AHEAD)
         self._responses: asyncio.Queue[bytes | _End] = asyncio.Queue()
-        self._ended = False
+        self._begun = self._ended = False
         self.task = asyncio.ensure_future(self._answer(find, request, context))
         remaining = context.time_remaining()
         self._timer = None if remaining is None else asyncio.get_running_loop().call_later(remaining, self._expire)
@@ -191,35 +186,22 @@ class LocalStream:
         end: _End = _error(grpc.StatusCode.CANCELLED, "the stream was cancelled")
         try:
             handler = find()
-            for attempt in range(1, ATTEMPTS + 1):
-                try:
-                    end, begun = StopAsyncIteration(), await self._forward(handler, request, context)
-                except _Failed as failed:
-                    end, begun = failed.error, failed.begun
-                if begun or attempt == ATTEMPTS or not _is_unavailable(end):
-                    break
-                await asyncio.sleep(pause_after(attempt))
+            await _repeated(lambda: self._forward(handler, request, context), unless=lambda: self._begun)
+            end = StopAsyncIteration()
         except grpc.aio.AioRpcError as error:
             end = error
         finally:
             self._end(end)
             context.end()
 
-    async def _forward(self, handler: Handler, request: bytes, context: LocalContext) -> bool:
-        """Takes every response; True where there were any."""
-        begun = False
-        try:
-            received = handler.request_deserializer(_checked(request))
+    async def _forward(self, handler: Handler, request: bytes, context: LocalContext) -> None:
+        with context.told():
+            received = handler.request_deserializer(context.checked(request))
             async with aclosing(handler.unary_stream(received, context)) as responses:
                 async for response in responses:
                     await self._room.acquire()
-                    self._put(_checked(handler.response_serializer(response)))
-                    begun = True
-        except grpc.aio.AbortError:
-            raise _Failed(context.failure, begun=begun) from None
-        except grpc.aio.AioRpcError as error:
-            raise _Failed(error, begun=begun) from None
-        return begun
+                    self._put(context.checked(handler.response_serializer(response)))
+                    self._begun = True
 
     def _expire(self) -> None:
         self._end(_error(grpc.StatusCode.DEADLINE_EXCEEDED, "Deadline Exceeded"))
@@ -243,14 +225,12 @@ class LocalContext:
     Args:
         timeout: Seconds that the call may take; None for any.
 
-    Attributes:
-        failure: What the call was aborted with.
     """
 
     def __init__(self, timeout: float | None) -> None:
         self._ends_at = None if timeout is None else asyncio.get_running_loop().time() + timeout
         self._on_end: list[Callable[[LocalContext], None]] = []
-        self.failure = _error(grpc.StatusCode.UNKNOWN, "aborted")
+        self._failure = _error(grpc.StatusCode.UNKNOWN, "aborted")
 
     def time_remaining(self) -> float | None:
         """Seconds to the deadline, at least 0; None for none."""
@@ -266,66 +246,63 @@ class LocalContext:
 
     async def abort(self, code: grpc.StatusCode, details: str = "") -> NoReturn:
         """Ends the call."""
-        self.fail(_error(code, details))
+        self._fail(_error(code, details))
 
     async def abort_with_status(self, status: Any) -> NoReturn:
         """Ends the call with a rich status."""
         trailing = grpc.aio.Metadata(*status.trailing_metadata)
-        self.fail(grpc.aio.AioRpcError(status.code, grpc.aio.Metadata(), trailing, status.details))
+        self._fail(grpc.aio.AioRpcError(status.code, grpc.aio.Metadata(), trailing, status.details))
 
-    def fail(self, error: grpc.aio.AioRpcError) -> NoReturn:
-        """Ends the call with what the caller is to be told."""
-        self.failure = error
-        raise grpc.aio.AbortError("Locally aborted.")
+    def checked(self, content: bytes) -> bytes:
+        """What would go over the wire; ends the call where it is too large for that."""
+        if len(content) > MAX_MESSAGE_BYTES:
+            words = f"a message of {len(content)} bytes is larger than {MAX_MESSAGE_BYTES}"
+            self._fail(_error(grpc.StatusCode.RESOURCE_EXHAUSTED, words))
+        return content
+
+    @contextmanager
+    def told(self) -> Iterator[None]:
+        """Raises what the call was ended with as the caller is told it."""
+        try:
+            yield
+        except grpc.aio.AbortError:
+            raise self._failure from None
 
     def end(self) -> None:
         """The call has ended."""
         for call in self._on_end:
             call(self)
 
-
-class _Failed(Exception):
-    """A stream ended with an error, after some responses or before."""
-
-    def __init__(self, error: grpc.aio.AioRpcError, *, begun: bool) -> None:
-        super().__init__(str(error))
-        self.error = error
-        self.begun = begun
+    def _fail(self, error: grpc.aio.AioRpcError) -> NoReturn:
+        self._failure = error
+        raise grpc.aio.AbortError("Locally aborted.")
 
 
 async def _answered(handler: Handler, context: LocalContext, sent: bytes | AsyncIterator[bytes]) -> bytes:
-    async def received(contents: AsyncIterator[bytes]) -> AsyncIterator[Any]:
-        async for content in contents:
-            if len(content) > MAX_MESSAGE_BYTES:
-                context.fail(_too_large(content))
-            yield handler.request_deserializer(content)
+    def received(content: bytes) -> Any:
+        return handler.request_deserializer(context.checked(content))
 
     try:
-        if isinstance(sent, bytes):
-            response = await handler.unary_unary(handler.request_deserializer(_checked(sent)), context)
-        else:
-            response = await handler.stream_unary(received(sent), context)
-    except grpc.aio.AbortError:
-        raise context.failure from None
+        with context.told():
+            if isinstance(sent, bytes):
+                response = await handler.unary_unary(received(sent), context)
+            else:
+                response = await handler.stream_unary((received(each) async for each in sent), context)
+            return context.checked(handler.response_serializer(response))
     finally:
         context.end()
-    return _checked(handler.response_serializer(response))
 
 
-def _checked(content: bytes) -> bytes:
-    """What would go over the wire."""
-    if len(content) > MAX_MESSAGE_BYTES:
-        raise _too_large(content)
-    return content
-
-
-def _too_large(content: bytes) -> grpc.aio.AioRpcError:
-    words = f"a message of {len(content)} bytes is larger than {MAX_MESSAGE_BYTES}"
-    return _error(grpc.StatusCode.RESOURCE_EXHAUSTED, words)
-
-
-def _is_unavailable(end: _End) -> bool:
-    return isinstance(end, grpc.aio.AioRpcError) and end.code() is grpc.StatusCode.UNAVAILABLE
+async def _repeated(ask: Callable[[], Awaitable[T]], *, unless: Callable[[], bool] = lambda: False) -> T:
+    """Asks again what is unavailable, as `channel` has it, unless there was a part of an answer."""
+    for attempt in itertools.count(1):
+        try:
+            return await ask()
+        except grpc.aio.AioRpcError as error:
+            if error.code() is not grpc.StatusCode.UNAVAILABLE or attempt == ATTEMPTS or unless():
+                raise
+        await asyncio.sleep(pause_after(attempt))
+    raise AssertionError("the loop above ends only by returning or raising")
 
 
 def _error(code: grpc.StatusCode, details: str) -> grpc.aio.AioRpcError:
