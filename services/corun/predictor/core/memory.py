@@ -18,6 +18,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from corun.planning.planner import Plan
+from corun.predictor.core.calibration import Calibration
 from corun.predictor.core.interval import sigma_of_factor
 from corun.predictor.core.knowledge import Knowledge
 from corun.predictor.core.memory_law import OVERLAP, RUNTIME, SHARED, STACKED, Factor, PlanMemory, model_factor
@@ -79,7 +80,7 @@ def plan_memory(knowledge: Knowledge, place: Place, plan: Plan) -> PlanMemory:
     lanes = [_Lane() for _ in plan.lane_widths]
     for stage in plan.stages:
         for run in stage.runs:
-            session = _session(knowledge, place, run.model_name, run.batch_size)
+            session = _session(knowledge, place, calibration, run.model_name, run.batch_size)
             lanes[run.lane].sessions[run.model_name, run.batch_size] = session
     by_lane = [lane.by_model for lane in lanes]
     stacked = sum(lane.stacked_mb(session_per_shape=rates.session_per_shape) for lane in lanes)
@@ -111,8 +112,9 @@ def plan_memory(knowledge: Knowledge, place: Place, plan: Plan) -> PlanMemory:
     )
 
 
-def _session(knowledge: Knowledge, place: Place, model_name: str, batch_size: int) -> _Session:
-    calibration = knowledge.calibration(place)
+def _session(
+    knowledge: Knowledge, place: Place, calibration: Calibration, model_name: str, batch_size: int
+) -> _Session:
     history = knowledge.histories.get((place, model_name))
     graph = knowledge.features.get(model_name)
     if history is not None and history.memory is not None:

@@ -65,12 +65,6 @@ class PlanMemory:
         """The peak."""
         return self.weights_mb + self.scratch_mb + self.lanes_mb
 
-    @property
-    def log_sigma(self) -> float:
-        """Standard deviation of the logarithm of one measurement of the peak as long as no execution told of it."""
-        error_mb = math.hypot(*(factor.error_mb for factor in self.factors.values()))
-        return math.hypot(MEMORY_NOISE, error_mb / self.total_mb)
-
 
 def model_factor(model_name: str) -> str:
     """The name of the factor by which sessions of a model are larger than assumed, less 1."""
