@@ -4,8 +4,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
-# Tests without browsers, which do not mind others beside them. Who counts what several clients get does.
-BROWSERLESS := tests/unit $(filter-out %_fairness.py,$(wildcard tests/wire/test_*.py)) tests/checks/test_estimators.py \
+# Tests that compare latencies, or fill the machine themselves: nothing runs beside them.
+ALONE := tests/browser/test_sizes.py tests/faults/test_busy_cores.py tests/faults/test_overload.py \
+		tests/faults/test_queue.py tests/wire/test_orchestrator_fairness.py
+# Tests without browsers, which wait more than they compute.
+BROWSERLESS := tests/unit $(filter-out $(ALONE),$(wildcard tests/wire/test_*.py)) tests/checks/test_estimators.py \
 		tests/faults/test_check_process.py \
 		tests/faults/test_orchestrator_kill.py $(wildcard tests/faults/test_validator_*.py)
 MODELS := bert-base-uncased:4,vit-base-patch16-224:1,whisper-tiny:1
@@ -26,7 +29,8 @@ demo: setup engines models
 
 test: setup engines models tests/node/node_modules
 	$(BIN)/pytest --numprocesses auto $(BROWSERLESS)
-	$(BIN)/pytest $(addprefix --ignore ,$(BROWSERLESS))
+	$(BIN)/pytest --numprocesses 2 --dist loadgroup $(addprefix --ignore ,$(BROWSERLESS) $(ALONE))
+	$(BIN)/pytest $(ALONE)
 
 check: setup
 	$(BIN)/ruff format --check .

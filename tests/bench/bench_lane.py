@@ -30,9 +30,11 @@ async ({platform, model, inputs, sizes, threads}) => {
     let session, feeds;
     onmessage = async ({data}) => {
       if (data.model) {
-        const gpu = data.platform !== 'wasm';
-        const ort = await import(data.runtime + (gpu ? 'ort.webgpu.bundle.min.mjs' : 'ort.wasm.bundle.min.mjs'));
-        const wasm = data.runtime + 'ort-wasm-simd-threaded' + (gpu ? '.asyncify' : '') + '.wasm';
+        const waits = 'Suspending' in WebAssembly;
+        const [script, kind] =
+          data.platform === 'wasm' ? ['wasm', ''] : waits ? ['jspi', '.jspi'] : ['webgpu', '.asyncify'];
+        const ort = await import(data.runtime + 'ort.' + script + '.bundle.min.mjs');
+        const wasm = data.runtime + 'ort-wasm-simd-threaded' + kind + '.wasm';
         ort.env.wasm.wasmPaths = {wasm};
         ort.env.wasm.numThreads = data.threads;
         const file = new Uint8Array(await (await fetch(data.model)).arrayBuffer());

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from corun.resource_pool.config import Settings
 from corun.resource_pool.models.graphs.bert import bert_graph
-from corun.v1 import resource_pool_service_pb2 as messages
 from tests.browser.running import serve_pool
 from tests.browser.test_execution import carry_out, request, sequential
 
@@ -21,14 +20,14 @@ async def test_latency_moves_with_the_batch_and_with_the_model_and_repeats_diffe
     write_models(tmp_path)
     async with serve_pool(Settings(max_connections=1, core_count=2, models_folder=tmp_path)) as pool:
 
-        async def measured(model_name: str, batch_size: int) -> messages.Measurement:
+        async def latencies(model_name: str, batch_size: int) -> list[float]:
             events = await carry_out(pool, request(sequential((model_name, batch_size)), iterations=5))
-            return events[-1].measured
+            return list(events[-1].measured.iteration_latencies_ms)
 
-        small = await measured("two-layers", 1)
-        large = await measured("twelve-layers", 1)
-        larger = await measured("twelve-layers", 8)
-    # By count of operations 54 times; overheads of small graphs take some of it.
-    assert large.performance.latency_ms > 10 * small.performance.latency_ms
-    assert larger.performance.latency_ms > 3 * large.performance.latency_ms
-    assert len(set(large.iteration_latencies_ms)) == 5
+        small = await latencies("two-layers", 1)
+        large = await latencies("twelve-layers", 1)
+        larger = await latencies("twelve-layers", 8)
+    # By count of operations 54 times; overheads of small graphs take some of it. A busy machine only ever adds.
+    assert min(large) > 10 * min(small)
+    assert min(larger) > 3 * min(large)
+    assert len(set(large)) == 5

@@ -28,7 +28,8 @@ class Settings(ServiceSettings):
     """How many browsers there may be, where models live, and how long steps may take.
 
     `settle_seconds` is how old lanes must be before they are measured: a browser goes on compiling the runtime of new
-    ones for some seconds, which takes time and several times the memory that they need later.
+    ones, which takes time and several times the memory that they need later. Then it is waited until the browser is
+    idle. With 0 nothing is waited for.
     """
 
     model_config = SettingsConfigDict(env_prefix="CORUN_RESOURCE_POOL_")

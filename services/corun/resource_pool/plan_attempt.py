@@ -8,9 +8,12 @@ from collections.abc import Collection, Coroutine, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+import structlog
+
 from corun.resource_pool.browser.frames import Array
+from corun.resource_pool.browser.idleness import until_idle
 from corun.resource_pool.browser.lane import Lane, RunReply
-from corun.resource_pool.browser.memory import MemorySampler, until_steady
+from corun.resource_pool.browser.memory import MemorySampler
 from corun.resource_pool.core import events
 from corun.resource_pool.core.engine_choice import EngineChoice
 from corun.resource_pool.core.measurement import LaneUse, TimedRun, figures
@@ -28,11 +31,12 @@ _WARM_GAIN = 0.05
 _WARM_STEADY_RUNS = 2
 _WARM_RUNS_MOST = 10
 _WARM_SECONDS = 15.0
-# Chromium gives freed memory back every 4 seconds in which nothing runs, lane by lane. What building sessions took, on
-# WebNN half as much again, is not the plan's.
-_QUIET_SECONDS, _RECLAIMED_SECONDS = 6.0, 25.0
+# Where a browser never becomes idle it is measured as it is.
+_LONGEST_UNTIL_IDLE_SECONDS = 60.0
 
 T = TypeVar("T")
+
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
@@ -170,23 +174,29 @@ class Attempt:
         for at, batch, model in cold:
             if has_session_per_shape(model, at.lane.platform):
                 at.lane.shapes.add(batch.slot)
-            at.lane.unsteady |= at.lane.platform == "webnn" and batch.tensors is None
+            # What a caller brings is not made to wait: it is there for its outputs.
+            at.lane.settled &= batch.tensors is not None
             await self._warm(at, batch, model)
-        await self._until_steady({at.lane for copy in copies for at in copy.lanes})
-        settled = max(at.lane.opened_at for copy in copies for at in copy.lanes) + self.order.rules.settle_seconds
+        lanes = {at.lane for copy in copies for at in copy.lanes}
+        old_enough = max(lane.opened_at for lane in lanes) + self.order.rules.settle_seconds
         passes = 0
-        while passes < self.order.warmup_iterations or time.monotonic() < settled:
+        while passes < self.order.warmup_iterations or time.monotonic() < old_enough:
             await self._pass(copies)
             passes += 1
+        if self.order.rules.settle_seconds:
+            await self._settle(lanes)
         return bool(cold or passes)
 
-    async def _until_steady(self, lanes: Collection[Lane]) -> None:
-        if self.order.rules.settle_seconds and any(lane.unsteady for lane in lanes):
-            self.lease.renew(_RECLAIMED_SECONDS)
-            scales = [connection.scales for connection in self.lease.connections]
-            await until_steady(scales, quiet_seconds=_QUIET_SECONDS, longest_seconds=_RECLAIMED_SECONDS)
-            for lane in lanes:
-                lane.unsteady = False
+    async def _settle(self, lanes: Collection[Lane]) -> None:
+        """Waits until the browsers have compiled what was warmed up in these lanes."""
+        if all(lane.settled for lane in lanes):
+            return
+        self.lease.renew(_LONGEST_UNTIL_IDLE_SECONDS)
+        mains = [connection.main_process for connection in self.lease.connections]
+        if not await until_idle(mains, longest_seconds=_LONGEST_UNTIL_IDLE_SECONDS):
+            _log.warning("a browser is measured though it is busy", waited_seconds=_LONGEST_UNTIL_IDLE_SECONDS)
+        for lane in lanes:
+            lane.settled = True
 
     async def _pass(self, copies: list[_Copy]) -> None:
         for number in range(len(self.split.plan.stages)):

@@ -19,7 +19,7 @@ class MeasuringRules:
 
     Attributes:
         memory_interval_seconds: Shortest pause between two samples of memory.
-        settle_seconds: How old lanes must be; until then warm-up goes on.
+        settle_seconds: How old lanes must be, and then their browsers idle; until then warm-up goes on. 0 for at once.
     """
 
     memory_interval_seconds: float = 0.1

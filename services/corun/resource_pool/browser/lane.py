@@ -60,7 +60,7 @@ class Lane(WorkerLink):
         opened_at: When it was opened, seconds of the monotonic clock.
         slots: Names of the inputs that lie in it; `warm_slots` are those that were run.
         shapes: Those that sessions were built for, where a session is of one shape.
-        unsteady: True until it was waited for what building sessions took to be given back.
+        settled: True once its browser was seen idle after everything that was compiled for it.
     """
 
     def __init__(self, *, lane_id: str, platform: str, width: int) -> None:
@@ -77,7 +77,7 @@ class Lane(WorkerLink):
         self.slots: set[str] = set()
         self.warm_slots: set[str] = set()
         self.shapes: set[str] = set()
-        self.unsteady = False
+        self.settled = False
 
     async def ready(self, *, timeout: float) -> None:
         """Waits until the runtime in the worker is up, and learns its adapter.

@@ -12,23 +12,6 @@ from corun.resource_pool.browser.scales import Scales
 from corun.resource_pool.core.measurement import MemoryPeak
 
 MB = 1_000_000
-# Between two looks at whether memory is given back, and what of it counts as that.
-_LOOK_SECONDS, _GIVEN_BACK = 0.5, 0.02
-
-
-async def until_steady(scales: Sequence[Scales], *, quiet_seconds: float, longest_seconds: float) -> None:
-    """Returns when browsers have given no memory back for a while, or after the longest time."""
-
-    def weigh() -> int:
-        return sum(each.follow() for each in scales)
-
-    least = await asyncio.to_thread(weigh)
-    begin = changed = time.monotonic()
-    while time.monotonic() < min(changed + quiet_seconds, begin + longest_seconds):
-        await asyncio.sleep(min(_LOOK_SECONDS, quiet_seconds / 4))
-        size = await asyncio.to_thread(weigh)
-        if size < least * (1 - _GIVEN_BACK):
-            least, changed = size, time.monotonic()
 
 
 class MemorySampler:

@@ -67,6 +67,16 @@ def in_session(number: int) -> list[int]:
     return [process_id for process_id in psutil.pids() if session_of(process_id) == number]
 
 
+def processor_seconds(main: psutil.Process) -> float:
+    """Processor time that the living processes of the session that `main` leads have used, seconds."""
+    seconds = 0.0
+    for process in family(main):
+        with suppress(psutil.Error):
+            times = process.cpu_times()
+            seconds += times.user + times.system
+    return seconds
+
+
 def is_alive(process: psutil.Process) -> bool:
     """True while the process runs; one that only waits to be reaped does not."""
     try:

@@ -9,6 +9,8 @@ const RUNTIME_FILES = [
   "ort-wasm-simd-threaded.wasm",
   "ort.webgpu.bundle.min.mjs",
   "ort-wasm-simd-threaded.asyncify.wasm",
+  "ort.jspi.bundle.min.mjs",
+  "ort-wasm-simd-threaded.jspi.wasm",
 ];
 
 await rm("dist", { recursive: true, force: true });

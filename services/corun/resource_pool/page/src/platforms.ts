@@ -24,11 +24,26 @@ export interface Backend {
 
 const SOFTWARE = /swiftshader|llvmpipe|lavapipe|softpipe|basic render|microsoft basic/i;
 
-const RUNTIME_FILES: Record<Platform, { script: string; wasm: string }> = {
-  wasm: { script: "ort.wasm.bundle.min.mjs", wasm: "ort-wasm-simd-threaded.wasm" },
-  webgpu: { script: "ort.webgpu.bundle.min.mjs", wasm: "ort-wasm-simd-threaded.asyncify.wasm" },
-  webnn: { script: "ort.webgpu.bundle.min.mjs", wasm: "ort-wasm-simd-threaded.asyncify.wasm" },
+interface RuntimeFiles {
+  script: string;
+  wasm: string;
+}
+
+const ON_CPU: RuntimeFiles = { script: "ort.wasm.bundle.min.mjs", wasm: "ort-wasm-simd-threaded.wasm" };
+const ON_DEVICE: RuntimeFiles = { script: "ort.jspi.bundle.min.mjs", wasm: "ort-wasm-simd-threaded.jspi.wasm" };
+// Where WebAssembly cannot wait for a promise, every function is compiled so that it can be left and entered again:
+// browsers spend half a minute of a core and 700 MB on the largest ones.
+const ON_DEVICE_UNWOUND: RuntimeFiles = {
+  script: "ort.webgpu.bundle.min.mjs",
+  wasm: "ort-wasm-simd-threaded.asyncify.wasm",
 };
+
+function runtimeFiles(platform: Platform): RuntimeFiles {
+  if (platform === "wasm") {
+    return ON_CPU;
+  }
+  return "Suspending" in WebAssembly ? ON_DEVICE : ON_DEVICE_UNWOUND;
+}
 
 const WANTED_LIMITS = [
   "maxBufferSize",
@@ -48,7 +63,7 @@ const SMALLEST_MODEL = "CAg6NwoQCgF4EgF5IghJZGVudGl0eRIBZ1oPCgF4EgoKCAgBEgQKAggB
 /** Starts the runtime of a platform with so many threads. */
 export async function startRuntime({ platform, provider }: Backend, width: number): Promise<typeof Runtime> {
   const folder = new URL("runtime/", import.meta.url).href;
-  const { script, wasm } = RUNTIME_FILES[platform];
+  const { script, wasm } = runtimeFiles(platform);
   const runtime = (await import(folder + script)) as typeof Runtime;
   // Only the binary's place: given a folder, the runtime would look for scripts that the bundle contains.
   runtime.env.wasm.wasmPaths = { wasm: folder + wasm };
