@@ -46,7 +46,8 @@ class Transactions:
     def __init__(self, path: Path, schema: str) -> None:
         self._path = path
         self._loop = asyncio.get_running_loop()
-        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._coming: list[_Job] = []
+        self._jobs: queue.SimpleQueue[list[_Job] | None] = queue.SimpleQueue()
         self._opened: asyncio.Future[None] = self._loop.create_future()
         self._schema = schema
         self._durable: bool | None = None
@@ -60,13 +61,20 @@ class Transactions:
     def submit(self, work: Callable[[sqlite3.Connection], _T], *, durable: bool = False) -> asyncio.Future[_T]:
         """Queues a job; the future has its result once it is committed, or StoreFailed."""
         future: asyncio.Future[_T] = self._loop.create_future()
-        self._jobs.put(_Job(work, durable, future))
+        if not self._coming:  # what is submitted in one turn of the loop wakes the thread once
+            self._loop.call_soon(self._hand_over)
+        self._coming.append(_Job(work, durable, future))
         return future
 
     async def close(self) -> None:
         """Carries out what waits and lets go of the file. Jobs submitted afterwards never end."""
+        self._hand_over()
         self._jobs.put(None)
         await asyncio.to_thread(self._thread.join)
+
+    def _hand_over(self) -> None:
+        coming, self._coming = self._coming, []
+        self._jobs.put(coming)
 
     def _run(self) -> None:
         try:
@@ -103,11 +111,8 @@ class Transactions:
         return connection
 
     def _next_batch(self) -> list[_Job] | None:
-        job = self._jobs.get()
-        if job is None:
-            return None
-        batch = [job]
-        while len(batch) < _MAX_BATCH:
+        batch = self._jobs.get()
+        while batch is not None and len(batch) < _MAX_BATCH:
             try:
                 following = self._jobs.get_nowait()
             except queue.Empty:
@@ -115,7 +120,7 @@ class Transactions:
             if following is None:
                 self._jobs.put(None)
                 break
-            batch.append(following)
+            batch.extend(following)
         return batch
 
     def _commit(self, connection: sqlite3.Connection, batch: list[_Job]) -> None:

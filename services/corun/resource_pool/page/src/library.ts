@@ -32,8 +32,7 @@ export class Library {
     book?.readers.delete(reader);
     if (book?.readers.size === 0) {
       this.books.delete(url);
-      // Later: while this function runs its own variables still refer to the file, and so does the lane's answer.
-      setTimeout(collectGarbage, 0);
+      void collectGarbage();
     }
   }
 

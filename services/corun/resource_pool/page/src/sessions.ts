@@ -28,7 +28,7 @@ export async function buildSession(
 ): Promise<Session> {
   const all: Options = { executionProviders: [backend.provider], graphOptimizationLevel: "all", ...options };
   const session = await withFile(url, (file) => runtime.InferenceSession.create(file, all));
-  collectGarbage();
+  await collectGarbage();
   return session;
 }
 
