@@ -4,11 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
-# Tests that compare latencies, or fill the machine themselves: nothing runs beside them.
-ALONE := tests/browser/test_sizes.py tests/faults/test_busy_cores.py tests/faults/test_overload.py \
-		tests/faults/test_queue.py tests/wire/test_orchestrator_fairness.py
-# Tests without browsers, which wait more than they compute.
-BROWSERLESS := tests/unit $(filter-out $(ALONE),$(wildcard tests/wire/test_*.py)) tests/checks/test_estimators.py \
+# Tests without browsers, which do not mind others beside them. Who counts what several clients get does.
+BROWSERLESS := tests/unit $(filter-out %_fairness.py,$(wildcard tests/wire/test_*.py)) tests/checks/test_estimators.py \
 		tests/faults/test_check_process.py \
 		tests/faults/test_orchestrator_kill.py $(wildcard tests/faults/test_validator_*.py)
 MODELS := bert-base-uncased:4,vit-base-patch16-224:1,whisper-tiny:1
@@ -29,8 +26,7 @@ demo: setup engines models
 
 test: setup engines models tests/node/node_modules
 	$(BIN)/pytest --numprocesses auto $(BROWSERLESS)
-	$(BIN)/pytest --numprocesses 2 --dist loadgroup $(addprefix --ignore ,$(BROWSERLESS) $(ALONE))
-	$(BIN)/pytest $(ALONE)
+	$(BIN)/pytest $(addprefix --ignore ,$(BROWSERLESS))
 
 check: setup
 	$(BIN)/ruff format --check .

@@ -1,4 +1,4 @@
-"""Real inputs that tests of every kind may use, and which of them run in one process."""
+"""Real inputs that tests of every kind may use."""
 
 from __future__ import annotations
 
@@ -18,15 +18,6 @@ settings.register_profile("corun", deadline=None)
 settings.load_profile("corun")
 # So are values: a measurement need not wait until a new browser is at its best.
 os.environ.setdefault("CORUN_RESOURCE_POOL_SETTLE_SECONDS", "0")
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that share a browser, or a file, run in one process where several processes share the tests out."""
-    for item in items:
-        values = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
-        browser = values.get("subject", values.get("engine"))
-        item.add_marker(pytest.mark.xdist_group(f"{item.path.parent} {browser}" if browser else str(item.path)))
 
 
 def _picture(name: str) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -40,7 +41,9 @@ def test_a_run_without_target_starts_and_ends_its_own_services(environment: dict
     database = folder / "named.duckdb"
     workload = ("--models", "tiny-text", "--platform", "cpu")
     ended = corun("run", *workload, "--db-path", str(database), "--json", environment=environment, folder=folder)
-    assert (ended.code, ended.err) == (0, "")
+    assert ended.code == 0
+    # Nothing is said beside the document, but that a busy machine took too long for the figure to be believed.
+    assert {json.loads(line)["event"] for line in ended.err.splitlines()} <= {"executions are not learnt"}
     assert ended.document["hardware_platform"] == "wasm"
     metrics = corun("metrics", "--db-path", str(database), "--json", environment=environment, folder=folder)
     assert metrics.document["execution_count"] == 1

@@ -36,7 +36,10 @@ async def test_three_seconds_after_the_pool_was_killed_no_browser_of_any_kind_is
         busy = asyncio.ensure_future(stub.Infer(infer_request("chromium", model=ENDLESS), timeout=120))
         await asyncio.sleep(1)
         status = await stub.GetPoolStatus(messages.GetPoolStatusRequest())
-        assert {each.engine for each in status.connections} == set(ENGINES)
+        async with asyncio.timeout(60):  # on a busy machine one may have been replaced
+            while {each.engine for each in status.connections if each.process_id} != set(ENGINES):
+                await asyncio.sleep(0.1)
+                status = await stub.GetPoolStatus(messages.GetPoolStatusRequest())
         families = [
             process for each in status.connections for process in processes.family(psutil.Process(each.process_id))
         ]
