@@ -31,3 +31,22 @@ async def test_latency_moves_with_the_batch_and_with_the_model_and_repeats_diffe
     assert min(large) > 10 * min(small)
     assert min(larger) > 3 * min(large)
     assert len(set(large)) == 5
+
+
+async def test_a_plan_weighs_no_copy_of_a_models_file(tmp_path: Path) -> None:
+    """The runtime's own memory has held the weights three times when a session is there: as file, graph and session."""
+    vocabularies = {"few-words": 1_000, "many-words": 81_000}
+    width = 256
+    for name, vocabulary in vocabularies.items():
+        (tmp_path / name).mkdir()
+        graph = bert_graph(layers=1, width=width, heads=4, vocabulary=vocabulary)
+        graph.save(tmp_path / name / "model.onnx")
+    more_mb = (vocabularies["many-words"] - vocabularies["few-words"]) * width * 4 / 1e6
+    memory_mb = {}
+    for name in vocabularies:
+        async with serve_pool(Settings(max_connections=1, core_count=2, models_folder=tmp_path)) as pool:
+            events = await carry_out(pool, request(sequential((name, 1))))
+            memory_mb[name] = events[-1].measured.performance.memory_mb
+    copies = (memory_mb["many-words"] - memory_mb["few-words"]) / more_mb
+    print(f"{memory_mb}: {copies:.2f} copies of {more_mb:.0f} MB")
+    assert 2 < copies < 3.5
