@@ -18,9 +18,9 @@ async def until_idle(mains: Sequence[psutil.Process], *, longest_seconds: float)
     """Returns when browsers, given by their main processes, use next to no processor time; False after the longest
     time.
 
-    A browser goes on working when its lanes have answered: threads of its own compile what was run often. The largest
-    functions of the runtime that WebNN needs take it 25 to 40 seconds of a core and 700 MB, which are neither time nor
-    memory of what runs in its lanes.
+    A browser goes on working when its lanes have answered: threads of its own compile what was run often, which is
+    neither time nor memory of what runs in its lanes. Where WebAssembly cannot wait for promises, the largest functions
+    of the runtime for WebGPU and WebNN take 25 to 40 seconds of a core and 700 MB.
     """
 
     def used() -> float:
