@@ -6,7 +6,9 @@ import asyncio
 import os
 import time
 from asyncio.subprocess import DEVNULL
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psutil
 
@@ -18,8 +20,22 @@ from tests.browser.running import pool_process
 from tests.faults.fault_models import ENDLESS, QUICK
 from tests.faults.faulty_pool import infer_request
 
+if TYPE_CHECKING:
+    from corun.v1.resource_pool_service_pb2_grpc import ResourcePoolServiceAsyncStub  # exists in the stubs only
+
 ENGINES = ("chromium", "chromium-shell", "firefox")
 GONE = 3.0
+
+
+async def connections_of(stub: ResourcePoolServiceAsyncStub) -> Sequence[messages.ConnectionStatus]:
+    return (await stub.GetPoolStatus(messages.GetPoolStatusRequest())).connections
+
+
+def all_at_work(connections: Sequence[messages.ConnectionStatus]) -> bool:
+    """Whether every engine has a browser that is up, and the endless model is in one."""
+    up = {each.engine for each in connections if each.process_id}
+    loaded = {name for each in connections for lane in each.lanes for name in lane.model_names}
+    return up == set(ENGINES) and ENDLESS in loaded
 
 
 async def test_three_seconds_after_the_pool_was_killed_no_browser_of_any_kind_is_left(
@@ -34,15 +50,12 @@ async def test_three_seconds_after_the_pool_was_killed_no_browser_of_any_kind_is
         for engine in ENGINES:
             await stub.Infer(infer_request(engine, model=QUICK), timeout=120)
         busy = asyncio.ensure_future(stub.Infer(infer_request("chromium", model=ENDLESS), timeout=120))
-        await asyncio.sleep(1)
-        status = await stub.GetPoolStatus(messages.GetPoolStatusRequest())
-        async with asyncio.timeout(60):  # on a busy machine one may have been replaced
-            while {each.engine for each in status.connections if each.process_id} != set(ENGINES):
+        async with asyncio.timeout(60):  # on a busy machine a browser may have been replaced
+            connections = await connections_of(stub)
+            while not all_at_work(connections):
                 await asyncio.sleep(0.1)
-                status = await stub.GetPoolStatus(messages.GetPoolStatusRequest())
-        families = [
-            process for each in status.connections for process in processes.family(psutil.Process(each.process_id))
-        ]
+                connections = await connections_of(stub)
+        families = [process for each in connections for process in processes.family(psutil.Process(each.process_id))]
         pool.kill()
         begin = time.monotonic()
         _, alive = await asyncio.to_thread(psutil.wait_procs, families, timeout=GONE)

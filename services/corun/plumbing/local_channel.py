@@ -224,7 +224,6 @@ class LocalContext:
 
     Args:
         timeout: Seconds that the call may take; None for any.
-
     """
 
     def __init__(self, timeout: float | None) -> None:

@@ -183,13 +183,12 @@ class Attempt:
         while passes < self.order.warmup_iterations or time.monotonic() < old_enough:
             await self._pass(copies)
             passes += 1
-        if self.order.rules.settle_seconds:
-            await self._settle(lanes)
+        await self._settle(lanes)
         return bool(cold or passes)
 
     async def _settle(self, lanes: Collection[Lane]) -> None:
         """Waits until the browsers have compiled what was warmed up in these lanes."""
-        if all(lane.settled for lane in lanes):
+        if not self.order.rules.settle_seconds or all(lane.settled for lane in lanes):
             return
         self.lease.renew(_LONGEST_UNTIL_IDLE_SECONDS)
         mains = [connection.main_process for connection in self.lease.connections]

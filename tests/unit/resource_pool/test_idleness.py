@@ -24,8 +24,11 @@ def used(monkeypatch: pytest.MonkeyPatch) -> Callable[[float, float], None]:
 
     def use(cores: float, seconds: float) -> None:
         begin = time.monotonic()
-        seconds_of = lambda _main: cores * min(seconds, time.monotonic() - begin)  # noqa: E731
-        monkeypatch.setattr(processes, "processor_seconds", seconds_of)
+
+        def used_so_far(_main: psutil.Process) -> float:
+            return cores * min(seconds, time.monotonic() - begin)
+
+        monkeypatch.setattr(processes, "processor_seconds", used_so_far)
 
     monkeypatch.setattr(idleness, "_LOOK_SECONDS", 0.05)
     return use

@@ -23,16 +23,17 @@ async def until_idle(mains: Sequence[psutil.Process], *, longest_seconds: float)
     of the runtime for WebGPU and WebNN take 25 to 40 seconds of a core and 700 MB.
     """
 
-    def used() -> float:
-        return sum(map(processes.processor_seconds, mains))
+    def look() -> tuple[float, float]:
+        """What was used so far, and when that was: the thread may have had to wait for its turn."""
+        return sum(map(processes.processor_seconds, mains)), time.monotonic()
 
     deadline = time.monotonic() + longest_seconds
-    before, since, idle_looks = await asyncio.to_thread(used), time.monotonic(), 0
+    (before, since), idle_looks = await asyncio.to_thread(look), 0
     while idle_looks < _IDLE_LOOKS:
         if time.monotonic() >= deadline:
             return False
         await asyncio.sleep(_LOOK_SECONDS)
-        after, now = await asyncio.to_thread(used), time.monotonic()
+        after, now = await asyncio.to_thread(look)
         idle_looks = idle_looks + 1 if after - before < _IDLE_CORES * (now - since) else 0
         before, since = after, now
     return True
