@@ -82,7 +82,7 @@ class ExecutionLog:
         def work(connection: sqlite3.Connection) -> None:
             connection.execute("INSERT INTO events VALUES (?, ?, ?)", (number, sequence, payload))
 
-        return self._transactions.submit(work)
+        return self._transactions.submit(work, patient=True)
 
     async def settle(
         self, number: int, *, outcome: bytes, entries: Sequence[OutboxEntry], platform: str = ""

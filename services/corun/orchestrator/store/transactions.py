@@ -17,6 +17,7 @@ from corun.errors import DatabaseLocked, StoreFailed
 _T = TypeVar("_T")
 _LOCK_SECONDS = 2.0
 _MAX_BATCH = 256
+_PATIENCE_SECONDS = 0.005
 
 
 @dataclass(slots=True)
@@ -47,6 +48,7 @@ class Transactions:
         self._path = path
         self._loop = asyncio.get_running_loop()
         self._coming: list[_Job] = []
+        self._hand_over_at: asyncio.Handle | None = None
         self._jobs: queue.SimpleQueue[list[_Job] | None] = queue.SimpleQueue()
         self._opened: asyncio.Future[None] = self._loop.create_future()
         self._schema = schema
@@ -58,21 +60,35 @@ class Transactions:
         self._thread.start()
         await self._opened
 
-    def submit(self, work: Callable[[sqlite3.Connection], _T], *, durable: bool = False) -> asyncio.Future[_T]:
-        """Queues a job; the future has its result once it is committed, or StoreFailed."""
+    def submit(
+        self, work: Callable[[sqlite3.Connection], _T], *, durable: bool = False, patient: bool = False
+    ) -> asyncio.Future[_T]:
+        """Queues a job; the future has its result once it is committed, or StoreFailed. A patient one may wait some
+        milliseconds for others to be committed with."""
         future: asyncio.Future[_T] = self._loop.create_future()
-        if not self._coming:  # what is submitted in one turn of the loop wakes the thread once
-            self._loop.call_soon(self._hand_over)
         self._coming.append(_Job(work, durable, future))
+        # What is submitted in one turn of the loop wakes the thread once.
+        if not patient:
+            self._schedule(self._loop.call_soon)
+        elif self._hand_over_at is None:
+            self._schedule(partial(self._loop.call_later, _PATIENCE_SECONDS))
         return future
 
     async def close(self) -> None:
         """Carries out what waits and lets go of the file. Jobs submitted afterwards never end."""
+        if self._hand_over_at is not None:
+            self._hand_over_at.cancel()
         self._hand_over()
         self._jobs.put(None)
         await asyncio.to_thread(self._thread.join)
 
+    def _schedule(self, call: Callable[[Callable[[], None]], asyncio.Handle]) -> None:
+        if self._hand_over_at is not None:
+            self._hand_over_at.cancel()
+        self._hand_over_at = call(self._hand_over)
+
     def _hand_over(self) -> None:
+        self._hand_over_at = None
         coming, self._coming = self._coming, []
         self._jobs.put(coming)
 
