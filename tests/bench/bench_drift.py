@@ -46,8 +46,8 @@ from corun.predictor.core.workload import Environment
 from corun.predictor.executions import execution_of, report_of
 from corun.v1 import predictor_service_pb2 as predictor_pb2
 from corun_client import connect_async
-from tests.bench.load import competing_load
 from tests.bench.recording import as_dict, told_meanwhile, write
+from tests.load import competing_load
 
 MODELS = ("all-minilm-l6-v2", "efficientnet-lite0", "moonshine-tiny", "paraphrase-minilm-l3-v2")
 PLATFORM = "wasm"

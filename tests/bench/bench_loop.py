@@ -30,8 +30,8 @@ from corun.plumbing.logs import configure_logs
 from corun.v1 import core_pb2
 from corun.v1 import validator_service_pb2 as validator_pb2
 from corun_client.async_client import AsyncClient, connect_async
-from tests.bench.load import competing_load
 from tests.bench.loop_curve import Curve, draw
+from tests.load import competing_load
 
 MODELS = ("paraphrase-minilm-l3-v2", "silero-vad", "pp-ocr-cls", "efficientnet-lite0")
 # Quick ones, for comparisons: each runs its workload nine times.

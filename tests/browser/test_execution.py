@@ -12,6 +12,7 @@ from corun.resource_pool.config import Settings
 from corun.v1 import core_pb2
 from corun.v1 import resource_pool_service_pb2 as messages
 from tests.browser.running import serve_pool
+from tests.load import competing_load
 
 if TYPE_CHECKING:
     from corun.v1.resource_pool_service_pb2_grpc import ResourcePoolServiceAsyncStub  # exists in the stubs only
@@ -81,6 +82,23 @@ async def test_a_sequential_plan_runs_one_after_another_in_one_lane(pool: Resour
     assert [(run.model_name, run.concurrency, run.lane_width) for run in measured.runs] == [(TEXT, 1, 2), (AUDIO, 1, 2)]
     total = sum(run.run_time_ms for run in measured.runs)
     assert measured.performance.latency_ms >= total
+
+
+async def test_a_program_beside_a_plan_is_seen(pool: ResourcePoolServiceAsyncStub) -> None:
+    plan = request(sequential((TEXT, 4)), iterations=20)
+    async with competing_load():
+        (*_, beside) = await carry_out(pool, plan)
+    (*_, alone) = await carry_out(pool, plan)
+    assert beside.measured.HasField("other_programs_cores")
+    assert alone.measured.HasField("other_programs_cores")
+    # What else the machine does is in both.
+    assert beside.measured.other_programs_cores > alone.measured.other_programs_cores + 0.2
+
+
+async def test_a_plan_too_short_to_tell_says_nothing_of_other_programs(pool: ResourcePoolServiceAsyncStub) -> None:
+    (*_, last) = await carry_out(pool, request(sequential((AUDIO, 1))))
+    assert last.measured.performance.latency_ms < 200
+    assert not last.measured.HasField("other_programs_cores")
 
 
 async def test_a_second_run_of_the_same_plan_finds_its_models_loaded(pool: ResourcePoolServiceAsyncStub) -> None:

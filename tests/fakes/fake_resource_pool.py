@@ -72,6 +72,7 @@ class FakeResourcePool(ResourcePoolServiceServicer):
         lease_count: Plans that are being carried out; `most_leases` is the most that there were at once.
         engine: The engine that measurements name.
         retry_count: What measurements say of retries.
+        other_programs_cores: What measurements and profiles say that other programs used; None: nothing.
         refusals: Raised one after another by the next profiles and plans, before anything happens.
         fallbacks: What measurements say of preferred engines that could not serve.
         capability_requests: What was asked of engines.
@@ -89,6 +90,7 @@ class FakeResourcePool(ResourcePoolServiceServicer):
     most_leases: int = 0
     engine: str = ENGINE
     retry_count: int = 0
+    other_programs_cores: float | None = None
     refusals: deque[Exception] = field(default_factory=deque)
     fallbacks: list[pool_pb2.EngineFallback] = field(default_factory=list)
     list_error: Exception | None = None
@@ -130,7 +132,12 @@ class FakeResourcePool(ResourcePoolServiceServicer):
         if self.refusals:
             raise self.refusals.popleft()
         profiles = [
-            pool_pb2.ModelProfile(setting=setting, run_times_ms=[5.0 * setting.batch_size] * 3, memory_mb=7.0)
+            pool_pb2.ModelProfile(
+                setting=setting,
+                run_times_ms=[5.0 * setting.batch_size] * 3,
+                memory_mb=7.0,
+                other_programs_cores=self.other_programs_cores,
+            )
             for setting in request.settings
         ]
         engine = request.engine or self.engine
@@ -212,6 +219,7 @@ class FakeResourcePool(ResourcePoolServiceServicer):
             queue_time_ms=1.5,
             load_time_ms=2.5,
             retry_count=self.retry_count,
+            other_programs_cores=self.other_programs_cores,
             fallbacks=self.fallbacks,
             model_sha256s={name: model.sha256 for name, model in self.models.items()},
         )

@@ -6,8 +6,8 @@ import asyncio
 import os
 from contextlib import AsyncExitStack
 
-from tests.bench.load import competing_load
 from tests.faults.faulty_pool import FaultyPool, need, real
+from tests.load import competing_load
 
 ROUNDS = 8
 LANES = 2

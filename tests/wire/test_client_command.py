@@ -12,6 +12,7 @@ import pytest
 
 from corun.errors import UnknownModel
 from corun.v1 import orchestrator_service_pb2 as orchestrator_pb2
+from corun.v1 import resource_pool_service_pb2 as pool_pb2
 from tests.fakes.client_services import (
     ExecutionEvent,
     ScriptedOrchestrator,
@@ -78,6 +79,16 @@ async def test_models_that_ran_in_several_browsers_are_shown_with_theirs_and_fal
     cells = [cell.strip() for cell in line.strip("│").split("│")]
     assert cells == ["vit-base-patch16-224", "1", "1", "firefox, llvmpipe (software)"]
     assert "vision was to run in edge, but ran in firefox: msedge is not installed" in out
+
+
+@pytest.mark.parametrize(("cores", "said"), [(None, False), (0.1, False), (0.94, True)])
+async def test_a_run_beside_another_program_says_so(cores: float | None, said: bool) -> None:
+    measured = pool_pb2.Measurement(other_programs_cores=cores)
+    async with serving(ScriptedOrchestrator(events=[completed(measured=measured)])) as target:
+        _, out, _ = await corun(*RUN, "--target", target)
+        _, document, _ = await corun(*RUN, "--target", target, "--json")
+    assert ("other programs used 0.9 cores meanwhile" in out) is said
+    assert json.loads(document)["other_programs_cores"] == cores
 
 
 async def test_a_comparison_shows_where_each_strategy_ran() -> None:

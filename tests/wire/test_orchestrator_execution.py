@@ -153,6 +153,24 @@ async def test_runs_that_were_alone_are_taught_to_the_predictor() -> None:
     assert sent[0].environment.engine == ENGINE
 
 
+@pytest.mark.parametrize("cores", [None, 0.0, 0.75])
+async def test_what_other_programs_used_is_taught_with_what_was_measured_beside_them(cores: float | None) -> None:
+    async with orchestrator_stack() as stack:
+        stack.pool.other_programs_cores = cores
+        stack.predictor.suggestions = [
+            predictor_pb2.ProfileSuggestion(model_name="fake-text", batch_size=2, lane_width=4)
+        ]
+        await run(stack, request(strategy=core_pb2.STRATEGY_SEQUENTIAL))
+        await until(lambda: len(stack.predictor.observe_requests) == 2)
+        profiled, executed = stack.predictor.observe_requests
+    runs = [*profiled.observations, *executed.observations]
+    assert len(runs) == 3 + 2  # the profile's, and those of the execution
+    (whole,) = executed.executions
+    told = {each.other_programs_cores if each.HasField("other_programs_cores") else None for each in runs}
+    assert told == {cores}
+    assert (whole.other_programs_cores if whole.HasField("other_programs_cores") else None) == cores
+
+
 async def test_an_execution_is_taught_whole_and_its_runs_beside_others_are_not_taught_as_solo_runs() -> None:
     async with orchestrator_stack() as stack:
         await run(stack, request(strategy=core_pb2.STRATEGY_PARALLEL, iterations=3))

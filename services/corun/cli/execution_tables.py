@@ -11,6 +11,9 @@ from rich.text import Text
 from corun.cli.browser_tables import fallback_lines, lanes_table, where
 from corun_client.conversion.reports import ExecutionReport, ModelRun
 
+# Cores that other programs use from which on a measurement is not that of an idle machine.
+_DISTURBING_CORES = 0.3
+
 
 def execution_tables(report: ExecutionReport) -> Iterator[RenderableType]:
     """The choice and where it ran, predicted beside measured, the models, and what else to know."""
@@ -31,6 +34,9 @@ def execution_tables(report: ExecutionReport) -> Iterator[RenderableType]:
     yield f"execution {report['execution_id']}: {recorded}, {validated}, predictor {version}"
     if report["retry_count"]:
         yield Text(f"a browser was lost; the plan started over {report['retry_count']} time(s)", style="yellow")
+    others = report["other_programs_cores"]
+    if others is not None and others >= _DISTURBING_CORES:
+        yield Text(f"other programs used {others:.1f} cores meanwhile", style="yellow")
     yield from fallback_lines(report["fallbacks"])
     yield from warning_lines(report["warnings"], report["models"])
 

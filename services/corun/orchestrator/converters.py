@@ -130,6 +130,7 @@ def judgement_of(
 
 def runs_of(measurement: pool_pb2.Measurement) -> list[Run]:
     """Every measured run; one that does not say where it ran, ran in the measurement's engine."""
+    others = other_programs_cores_of(measurement)
     return [
         Run(
             run.model_name,
@@ -138,9 +139,15 @@ def runs_of(measurement: pool_pb2.Measurement) -> list[Run]:
             run.concurrency,
             run.run_time_ms,
             run.engine or measurement.engine,
+            others,
         )
         for run in measurement.runs
     ]
+
+
+def other_programs_cores_of(measured: pool_pb2.Measurement | pool_pb2.ModelProfile) -> float | None:
+    """Cores that other programs used meanwhile; None where that was not measured."""
+    return measured.other_programs_cores if measured.HasField("other_programs_cores") else None
 
 
 def fallbacks_of(measurement: pool_pb2.Measurement) -> list[Fallback]:
@@ -151,7 +158,9 @@ def fallbacks_of(measurement: pool_pb2.Measurement) -> list[Fallback]:
 def profile_of(message: pool_pb2.ModelProfile) -> Profile:
     """A setting as it was profiled."""
     setting = Setting(message.setting.batch_size, message.setting.lane_width)
-    return Profile(setting, tuple(message.run_times_ms), message.memory_mb, message.load_time_ms)
+    return Profile(
+        setting, tuple(message.run_times_ms), message.memory_mb, message.load_time_ms, other_programs_cores_of(message)
+    )
 
 
 def suggestions_of(response: predictor_pb2.PredictResponse) -> list[tuple[str, Setting]]:
@@ -169,6 +178,7 @@ def observation_messages(observations: Iterable[Observation]) -> list[predictor_
             run_time_ms=each.run_time_ms,
             memory_mb=each.memory_mb,
             load_time_ms=each.load_time_ms,
+            other_programs_cores=each.other_programs_cores,
         )
         for each in observations
     ]

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from math import isfinite
 
+from corun.orchestrator.converters import other_programs_cores_of
 from corun.v1 import core_pb2
 from corun.v1 import predictor_service_pb2 as predictor_pb2
 from corun.v1 import resource_pool_service_pb2 as pool_pb2
@@ -31,6 +32,7 @@ def executed_plan(plan: core_pb2.Plan, measurement: pool_pb2.Measurement) -> pre
         latency_ms=latency,
         memory_mb=memory if _is_positive(memory) else None,
         runs=_median_runs(measurement.runs),
+        other_programs_cores=other_programs_cores_of(measurement),
     )
     message.end_time.GetCurrentTime()
     return message

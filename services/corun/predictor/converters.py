@@ -69,6 +69,7 @@ def observations_of(messages: Iterable[predictor_service_pb2.Observation]) -> tu
             each.run_time_ms,
             each.memory_mb if each.HasField("memory_mb") else None,
             each.load_time_ms if each.HasField("load_time_ms") else None,
+            each.other_programs_cores if each.HasField("other_programs_cores") else None,
         )
         for each in messages
     )

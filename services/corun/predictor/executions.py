@@ -41,6 +41,7 @@ def execution_of(message: predictor_service_pb2.ExecutedPlan, environment: Envir
             for run in message.runs
         ),
         end_time=message.end_time.seconds + message.end_time.nanos / 1e9,
+        other_programs_cores=message.other_programs_cores if message.HasField("other_programs_cores") else None,
         replicas=message.plan.replicas if message.plan.HasField("replicas") else 1,
     )
 

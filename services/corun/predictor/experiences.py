@@ -30,6 +30,7 @@ def write_experience(experience: Experience) -> dict[str, Any]:
         "stages_ms": list(experience.stages_ms),
         "dispatch_ms": experience.dispatch_ms,
         "moment": experience.moment,
+        "other_programs_cores": experience.other_programs_cores,
     }
 
 
@@ -59,6 +60,7 @@ def read_experience(fields: dict[str, Any]) -> Experience:
         stages_ms=stages_ms,
         dispatch_ms=_optional(fields["dispatch_ms"]),
         moment=moment,
+        other_programs_cores=_optional(fields.get("other_programs_cores")),
     )
 
 

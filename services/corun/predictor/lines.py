@@ -32,8 +32,16 @@ def write_line(entry: Entry) -> bytes:
         fields["platform"], fields["engine"] = lesson.place.platform.value, lesson.place.engine
     if lesson.observations:
         fields["observations"] = [
-            [each.model_name, each.batch_size, each.lane_width, each.run_time_ms, each.memory_mb, each.load_time_ms]
-            + ([each.moment] if each.moment else [])
+            [
+                each.model_name,
+                each.batch_size,
+                each.lane_width,
+                each.run_time_ms,
+                each.memory_mb,
+                each.load_time_ms,
+                each.moment,
+                each.other_programs_cores,
+            ]
             for each in lesson.observations
         ]
     if lesson.experiences:
@@ -63,12 +71,17 @@ def read_line(line: bytes) -> Entry:
 
 
 def _observation(fields: list[Any]) -> Observation:
-    name, batch_size, lane_width, run_time_ms, memory_mb, load_time_ms, *moment = fields
-    figures = [batch_size, lane_width, run_time_ms, *moment]
-    figures += [each for each in (memory_mb, load_time_ms) if each is not None]
-    if not all(math.isfinite(each) and each > 0 for each in figures):
-        raise ValueError(f"figures out of range: {figures}")
-    return Observation(name, int(batch_size), int(lane_width), float(run_time_ms), memory_mb, load_time_ms, *moment)
+    name, batch_size, lane_width, run_time_ms, memory_mb, load_time_ms, *newer = fields
+    # Older journals have neither, or only the moment.
+    moment = newer[0] if newer else 0
+    others = newer[1] if len(newer) > 1 else None
+    above = [batch_size, lane_width, run_time_ms] + [each for each in (memory_mb, load_time_ms) if each is not None]
+    least = [moment] if others is None else [moment, others]
+    if not all(math.isfinite(each) and each >= 0 for each in (*above, *least)) or 0 in above:
+        raise ValueError(f"figures out of range: {fields}")
+    return Observation(
+        name, int(batch_size), int(lane_width), float(run_time_ms), memory_mb, load_time_ms, others, int(moment)
+    )
 
 
 def _graph(fields: dict[str, Any]) -> GraphFeatures:

@@ -176,6 +176,7 @@ def from_profile(profile: Profile) -> messages.ModelProfile:
         run_times_ms=profile.run_times_ms,
         memory_mb=profile.memory_mb,
         load_time_ms=profile.load_time_ms,
+        other_programs_cores=profile.other_programs_cores,
     )
 
 

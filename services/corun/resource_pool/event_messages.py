@@ -90,6 +90,7 @@ def _from_measured(measured: events.Measured) -> messages.Measurement:
         lanes=[_from_lane_use(lane) for lane in measured.lanes],
         fallbacks=[message for each in measured.fallbacks if (message := from_fallback(each)) is not None],
         boundary_bytes=sum(run.boundary_bytes for run in measured.runs),
+        other_programs_cores=measured.other_programs_cores,
     )
 
 

@@ -14,6 +14,7 @@ from corun.resource_pool.browser.frames import Array
 from corun.resource_pool.browser.idleness import until_idle
 from corun.resource_pool.browser.lane import Lane, RunReply
 from corun.resource_pool.browser.memory import MemorySampler
+from corun.resource_pool.browser.other_programs import OtherPrograms
 from corun.resource_pool.core import events
 from corun.resource_pool.core.engine_choice import EngineChoice
 from corun.resource_pool.core.measurement import LaneUse, TimedRun, figures
@@ -80,7 +81,8 @@ class Attempt:
         if had_to_warm_up:
             self.emit(events.WarmedUp((warm - loaded) * 1000))
         scales = [connection.scales for connection in self.lease.connections]
-        async with MemorySampler(scales, interval_seconds=self.order.rules.memory_interval_seconds) as sampler:
+        others = OtherPrograms([connection.main_process for connection in self.lease.connections])
+        async with MemorySampler(scales, interval_seconds=self.order.rules.memory_interval_seconds) as sampler, others:
             timing = await self._measure(copies)
         memory = sampler.peak_over(sum(connection.idle_memory_mb for connection in self.lease.connections))
         self._hand_out(timing)
@@ -107,6 +109,7 @@ class Attempt:
             model_sha256s={name: model.sha256 for name, model in self.order.models.items()},
             retry_count=self.retries,
             lanes=tuple(self._lane_uses(copies)),
+            other_programs_cores=others.cores,
             fallbacks=tuple(dict.fromkeys(each.fallback for each in self.choices.values() if each.fallback)),
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 from corun.resource_pool.capabilities import Capabilities
 from corun.resource_pool.core.engine_choice import Fallback
@@ -28,7 +29,8 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """What a setting measured: every counted run (ms), peak memory over the idle browser (MB), loading (ms)."""
+    """What a setting measured: every counted run (ms), peak memory over the idle browser (MB), loading (ms), and the
+    cores that other programs used meanwhile, None where there was too little time to tell."""
 
     setting: Setting
     run_times_ms: tuple[float, ...]
@@ -37,6 +39,7 @@ class Profile:
     engine: str
     adapter: str
     fallback: Fallback | None
+    other_programs_cores: float | None = None
 
 
 async def profile(
@@ -90,6 +93,7 @@ async def profile(
 
 def _profile(setting: Setting, parts: Sequence[Measured], load_time_ms: float) -> Profile:
     last = parts[-1]
+    others = [part.other_programs_cores for part in parts if part.other_programs_cores is not None]
     return Profile(
         setting=setting,
         run_times_ms=tuple(run.run_time_ms for part in parts for run in part.runs),
@@ -98,4 +102,5 @@ def _profile(setting: Setting, parts: Sequence[Measured], load_time_ms: float) -
         engine=last.engine,
         adapter=last.adapter,
         fallback=next(iter(last.fallbacks), None),
+        other_programs_cores=fmean(others) if others else None,
     )

@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -61,6 +62,35 @@ def test_a_machine_that_slows_everything_alike_has_another_pace() -> None:
 @pytest.mark.parametrize("count", [3, 6])
 def test_a_few_executions_tell_that_a_program_came(count: int) -> None:
     assert 0.5 <= follow(readings((QUIET, 20), (BESIDE_A_PROGRAM, count)), TAKEN).now.taken <= 0.7
+
+
+def seen(told: Sequence[Reading], cores: float | None) -> list[Reading]:
+    return [replace(each, other_programs_cores=cores) for each in told]
+
+
+def test_one_execution_beside_a_program_that_was_seen_tells_that_it_came() -> None:
+    quiet, beside = readings((QUIET, 20)), readings((BESIDE_A_PROGRAM, 1), seed=2)
+    beside = [replace(each, moment=21) for each in beside]
+    assert 0.5 <= follow(seen(quiet, 0.0) + seen(beside, 0.9), TAKEN).now.taken <= 0.7
+    assert follow([*quiet, *beside], TAKEN).now == QUIET
+
+
+def test_one_execution_without_it_tells_that_a_program_has_gone() -> None:
+    told = readings((BESIDE_A_PROGRAM, 20), (QUIET, 1))
+    assert follow(seen(told[:20], 0.9) + seen(told[20:], 0.0), TAKEN).now.taken == 0.0
+
+
+def test_what_slows_only_wide_lanes_is_no_program_where_none_was_seen() -> None:
+    told = readings((QUIET, 20), (BESIDE_A_PROGRAM, 12))
+    assert follow(seen(told, None), TAKEN).now.taken > 0.0
+    timeline = follow(seen(told, 0.05), TAKEN)
+    assert {each.taken for each in timeline.conditions} == {0.0}
+    assert timeline.at(1).pace == pytest.approx(-math.log(Machine(CORES, 0.0, taken=0.6).stretch(WIDE)), abs=0.1)
+
+
+def test_a_program_that_was_seen_and_slows_nothing_changes_nothing() -> None:
+    told = readings((QUIET, 20), (QUIET, 1))
+    assert follow(seen(told[:20], 0.0) + seen(told[20:], 0.9), TAKEN).now == QUIET
 
 
 @given(st.integers(0, 30), st.floats(-3, 3))

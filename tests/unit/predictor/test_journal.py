@@ -3,13 +3,14 @@ from __future__ import annotations
 import asyncio
 import resource
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from corun.predictor.core.knowledge import Knowledge
 from corun.predictor.core.learning import Report, examine
-from corun.predictor.core.observation import GraphFeatures, Lesson
+from corun.predictor.core.observation import GraphFeatures, Lesson, Observation
 from corun.predictor.core.workload import Place, Strategy
 from corun.predictor.journal import FolderHeld, Journal
 from corun.predictor.lines import Entry
@@ -40,6 +41,40 @@ def test_executions_survive_closing(tmp_path: Path, place: Place) -> None:
         journal.append(entries)
     with Journal(tmp_path) as journal:
         assert journal.read() == entries
+
+
+def test_what_other_programs_used_survives_closing(tmp_path: Path, place: Place) -> None:
+    machine = SimulatedMachine(seed=5)
+    known = Knowledge().learned([Lesson(features=machine.features())])
+    execution = machine.execute(machine.plan(machine.workload("bert", "vit"), Strategy.PARALLEL), end_time=9.5)
+    execution = replace(execution, other_programs_cores=0.75)
+    observation = Observation("bert", 1, 2, 9.5, other_programs_cores=0.25)
+    report = Report(place, observations=(observation,), executions=((place, execution),))
+    (lesson,) = examine(known, report).lessons
+    assert lesson.experiences[0].other_programs_cores == 0.75
+    with Journal(tmp_path) as journal:
+        journal.append([Entry(1, lesson)])
+    with Journal(tmp_path) as journal:
+        assert journal.read() == [Entry(1, lesson)]
+
+
+@pytest.mark.parametrize("ending", ["", ",7"])
+def test_observations_of_older_journals_are_read(tmp_path: Path, place: Place, ending: str) -> None:
+    line = f'{{"version":1,"platform":"wasm","engine":"chromium","observations":[["bert",1,2,9.5,null,30.0{ending}]]}}'
+    (tmp_path / "lessons.jsonl").write_text(line + "\n")
+    with Journal(tmp_path) as journal:
+        (entry,) = journal.read()
+    moment = 7 if ending else 0
+    assert entry.lesson == Lesson(place, (Observation("bert", 1, 2, 9.5, None, 30.0, moment=moment),))
+
+
+@pytest.mark.parametrize("others", ["-0.5", "NaN", '"much"'])
+def test_an_observation_that_nobody_wrote_is_set_aside(tmp_path: Path, others: str) -> None:
+    observation = f'["bert",1,2,9.5,null,30.0,7,{others}]'
+    line = f'{{"version":1,"platform":"wasm","engine":"chromium","observations":[{observation}]}}'
+    (tmp_path / "lessons.jsonl").write_text(line + "\n")
+    with Journal(tmp_path) as journal:
+        assert not [entry for entry in journal.read() if entry.lesson.observations]
 
 
 def test_a_torn_last_line_is_set_aside_and_the_rest_is_kept(tmp_path: Path, runs: Runs) -> None:

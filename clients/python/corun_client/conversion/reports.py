@@ -60,7 +60,8 @@ class ExecutionReport(TypedDict):
     it; executions do not wait for the record, unless the validator's own threshold is needed to judge them.
 
     `engine` and `adapter` are those of the first lane; `lanes` and `runs` say where each model ran, `fallbacks`
-    which preferred browsers could not serve.
+    which preferred browsers could not serve. `other_programs_cores` is what anything but the plan's browsers used of
+    the cores while it ran; None where it was too short to tell.
     """
 
     success: bool
@@ -89,6 +90,7 @@ class ExecutionReport(TypedDict):
     warmup_time_ms: float
     iteration_latencies_ms: list[float]
     retry_count: int
+    other_programs_cores: float | None
     validated: bool
     error_rates: NotRequired[dict[str, float]]
     recorded: bool

@@ -17,7 +17,8 @@ MAX_PROFILED_BATCH_SIZE = 1024
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One measured run: items, threads of its lane, runs beside it (itself included), milliseconds, browser."""
+    """One measured run: items, threads of its lane, runs beside it (itself included), milliseconds, browser, and the
+    cores that other programs used meanwhile."""
 
     model_name: str
     batch_size: int
@@ -25,6 +26,7 @@ class Run:
     concurrency: int
     run_time_ms: float
     engine: str = ""
+    other_programs_cores: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,23 +39,27 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """A setting measured alone: milliseconds of every run, peak of memory in megabytes, loading in milliseconds."""
+    """A setting measured alone: milliseconds of every run, peak of memory in megabytes, loading in milliseconds, and
+    the cores that other programs used meanwhile."""
 
     setting: Setting
     run_times_ms: tuple[float, ...]
     memory_mb: float
     load_time_ms: float = 0.0
+    other_programs_cores: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """One run that had its lane's cores to itself; memory and loading where they were measured for this model alone."""
+    """One run that had its lane's cores to itself; memory and loading where they were measured for this model alone,
+    and the cores that other programs used meanwhile, where that was measured."""
 
     model_name: str
     setting: Setting
     run_time_ms: float
     memory_mb: float | None = None
     load_time_ms: float | None = None
+    other_programs_cores: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,21 +94,21 @@ def observed_profiles(model_name: str, profiles: Iterable[Profile]) -> list[Obse
         memory = profile.memory_mb if isfinite(profile.memory_mb) and profile.memory_mb > 0 else None
         loading = profile.load_time_ms if _is_a_time(profile.load_time_ms) else None
         for time in filter(_is_a_time, profile.run_times_ms):
-            found.append(Observation(model_name, profile.setting, time, memory, loading))
+            found.append(Observation(model_name, profile.setting, time, memory, loading, profile.other_programs_cores))
             memory = loading = None
     return found
 
 
 def observed_alone(runs: Iterable[Run]) -> list[Observation]:
     """The runs that had no other beside them, at most 32 of each model and setting, evenly spread."""
-    times: defaultdict[tuple[str, Setting], list[float]] = defaultdict(list)
+    alone: defaultdict[tuple[str, Setting], list[Run]] = defaultdict(list)
     for run in runs:
         if run.concurrency == 1 and _is_a_time(run.run_time_ms):
-            times[run.model_name, Setting(run.batch_size, run.lane_width)].append(run.run_time_ms)
+            alone[run.model_name, Setting(run.batch_size, run.lane_width)].append(run)
     return [
-        Observation(model_name, setting, time)
-        for (model_name, setting), measured in times.items()
-        for time in _spread(measured, MAX_RUNS_PER_SETTING)
+        Observation(model_name, setting, run.run_time_ms, other_programs_cores=run.other_programs_cores)
+        for (model_name, setting), measured in alone.items()
+        for run in _spread(measured, MAX_RUNS_PER_SETTING)
     ]
 
 
@@ -111,7 +117,7 @@ def _is_a_time(milliseconds: float) -> bool:
     return isfinite(milliseconds) and milliseconds > 0
 
 
-def _spread(values: Sequence[float], limit: int) -> list[float]:
-    if len(values) <= limit:
-        return list(values)
-    return [values[index * len(values) // limit] for index in range(limit)]
+def _spread(runs: Sequence[Run], limit: int) -> list[Run]:
+    if len(runs) <= limit:
+        return list(runs)
+    return [runs[index * len(runs) // limit] for index in range(limit)]

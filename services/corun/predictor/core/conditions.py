@@ -28,6 +28,10 @@ _LEAST_TAKEN, _TAKEN_STEP, _MOST_SHARES = 0.3, 0.1, 16
 # nothing is fast by chance beside a program that takes what it needs.
 _FARTHEST, _PACE_PRICE, _TAKEN_PRICE, _RELEASE_PRICE = 4.0, 8.5, 6.5, 3.5
 _LEAST_SIGMA = 0.03
+# Cores used by other programs from which on they count as seen, below which as not there, and what it costs, in the
+# same deviations, to hold against it that they take cores or take none. How many they use is no measure of how many
+# they would take: beside lanes of all cores it is a part of that.
+_SEEN_CORES, _UNSEEN_CORES, _SEEN_PRICE = 0.4, 0.2, 4.0
 # Spread of readings of a kind before there are enough to tell.
 _PRIOR_SIGMA, _PRIOR_COUNT = 0.06, 4.0
 
@@ -64,11 +68,22 @@ class Timeline:
 @dataclass(frozen=True, slots=True)
 class Reading:
     """Something measured at a moment: by how much it took longer (logarithm of a ratio) than it should have for each
-    of the shares of `shares`, at today's pace. Readings of one kind may be compared with each other."""
+    of the shares of `shares`, at today's pace. Readings of one kind may be compared with each other.
+
+    `other_programs_cores` is what other programs were measured to use meanwhile; None where nobody looked.
+    """
 
     moment: int
     kind: Hashable
     excess: Array = field(compare=False)
+    other_programs_cores: float | None = None
+
+    def against(self, taken: Array) -> Array:
+        """What holding each of `taken` costs beside what was seen of other programs."""
+        cores = self.other_programs_cores
+        if cores is None or _UNSEEN_CORES <= cores < _SEEN_CORES:
+            return np.zeros(len(taken))
+        return np.where((taken > 0) == (cores >= _SEEN_CORES), 0.0, _SEEN_PRICE)
 
 
 def shares(core_count: int) -> Array:
@@ -82,8 +97,9 @@ def follow(readings: Sequence[Reading], taken: Array) -> Timeline:
     """The conditions that explain the readings with as few changes as they allow.
 
     The L1-Potts functional (Storath, Weinmann and Demaret 2014) over a grid of paces and shares, by dynamic
-    programming: distances in standard deviations, bounded so that wild readings do not count more than far ones, and a
-    price for each change. `readings` are in the order of their moments; each has an excess for every one of `taken`.
+    programming: distances in standard deviations, bounded so that wild readings do not count more than far ones, what
+    was seen of other programs, and a price for each change. `readings` are in the order of their moments; each has an
+    excess for every one of `taken`.
     """
     if not readings:
         return Timeline()
@@ -95,19 +111,21 @@ def follow(readings: Sequence[Reading], taken: Array) -> Timeline:
     low = max(float(unexplained.min()), middle - reach)
     high = min(float(unexplained.max()), middle + reach)
     paces = np.arange(low, high + _PACE_STEP, _PACE_STEP)
-    places = _cheapest(excess, paces, np.array([sigmas[each.kind] for each in readings]), _weights(readings))
+    against = np.array([each.against(taken) for each in readings])
+    sigma = np.array([sigmas[each.kind] for each in readings])
+    places = _cheapest(excess, against, paces, sigma, _weights(readings))
     return _timeline(readings, excess, places, taken)
 
 
-def _cheapest(excess: Array, paces: Array, sigmas: Array, weights: Array) -> list[tuple[int, int]]:
+def _cheapest(excess: Array, against: Array, paces: Array, sigmas: Array, weights: Array) -> list[tuple[int, int]]:
     """The places of pace and share in their grids at each reading."""
     # Nothing else is taken to run at first: lanes of all cores alone cannot tell it from another pace.
     costs = np.tile(np.where(np.arange(excess.shape[1]) > 0, _TAKEN_PRICE, 0.0), (len(paces), 1))
     before = []
-    for row, sigma, weight in zip(excess, sigmas, weights, strict=True):
+    for row, seen, sigma, weight in zip(excess, against, sigmas, weights, strict=True):
         before.append(costs)
-        distances = np.abs(row[None, :] - paces[:, None]) / sigma
-        costs = np.minimum(costs, _changed(costs)) + weight * np.minimum(_FARTHEST, distances)
+        distances = np.minimum(_FARTHEST, np.abs(row[None, :] - paces[:, None]) / sigma)
+        costs = np.minimum(costs, _changed(costs)) + weight * (distances + seen[None, :])
     place = _least(costs)
     path = [place]
     for costs in reversed(before[1:]):

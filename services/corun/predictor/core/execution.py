@@ -23,7 +23,8 @@ class ExecutedRun:
 class Execution:
     """A plan that was carried out: latency in milliseconds, peak memory in megabytes or None where not measured.
 
-    `end_time` is in seconds since 1970, 0 where unknown.
+    `end_time` is in seconds since 1970, 0 where unknown. `other_programs_cores` is what other programs used of the
+    cores meanwhile, None where that was not measured.
     """
 
     plan: Plan
@@ -33,6 +34,7 @@ class Execution:
     runs: tuple[ExecutedRun, ...] = ()
     end_time: float = 0.0
     replicas: int = 1
+    other_programs_cores: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,3 +77,4 @@ class Experience:
     dispatch_ms: float | None = None
     stages_ms: tuple[float, ...] = ()
     moment: int = 0
+    other_programs_cores: float | None = None

@@ -166,4 +166,5 @@ def _experienced(execution: Execution, predicted: StrategyPrediction, calibratio
         ),
         stages_ms=longest_runs_ms(execution),
         dispatch_ms=measured_dispatch_ms(execution),
+        other_programs_cores=execution.other_programs_cores,
     )

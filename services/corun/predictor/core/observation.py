@@ -25,7 +25,8 @@ class Observation:
     """One measured run of one model that had its lane's cores to itself.
 
     `run_time_ms` is the time inside the lane; `memory_mb` the peak over the idle browser, or None; `load_time_ms` the
-    loading before it, or None where the lane held the model. `moment` numbers what was learnt in a place, from 1; 0
+    loading before it, or None where the lane held the model; `other_programs_cores` what other programs used of the
+    cores meanwhile, or None where that was not measured. `moment` numbers what was learnt in a place, from 1; 0
     is not learnt yet.
     """
 
@@ -35,6 +36,7 @@ class Observation:
     run_time_ms: float
     memory_mb: float | None = None
     load_time_ms: float | None = None
+    other_programs_cores: float | None = None
     moment: int = 0
 
 

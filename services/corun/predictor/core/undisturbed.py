@@ -139,7 +139,8 @@ def _alone(
             continue
         expected_ms = curves[group.setting].at(samples[group.setting][group.indexes[0]].batch_size)
         measured = statistics.median(logs[group.setting][index] for index in group.indexes)
-        yield Reading(group.moment, width, measured - math.log(expected_ms) - stretches[width])
+        excess = measured - math.log(expected_ms) - stretches[width]
+        yield Reading(group.moment, width, excess, samples[group.setting][group.indexes[0]].other_programs_cores)
 
 
 def _beside(
@@ -163,7 +164,8 @@ def _beside(
                 SharedRun(curves[setting].at(run.batch_size), setting[1])
                 for setting, run in zip(settings, stage.runs, strict=True)
             ]
-            yield Reading(each.moment, "beside", math.log(measured_ms) - np.log(machines.spans_ms(runs)))
+            excess = math.log(measured_ms) - np.log(machines.spans_ms(runs))
+            yield Reading(each.moment, "beside", excess, each.other_programs_cores)
 
 
 def _shifts(

@@ -81,7 +81,7 @@ class MemberDone:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """The plan is done. Times are milliseconds."""
+    """The plan is done. Times are milliseconds; `other_programs_cores` is None where the plan was too short to tell."""
 
     figures: Figures
     iteration_latencies_ms: tuple[float, ...]
@@ -98,6 +98,7 @@ class Measured:
     retry_count: int
     lanes: tuple[LaneUse, ...]
     fallbacks: tuple[Fallback, ...]
+    other_programs_cores: float | None = None
 
 
 Event = Leased | ModelLoaded | WarmedUp | RunStarted | RunFinished | IterationFinished | Retried | MemberDone | Measured
