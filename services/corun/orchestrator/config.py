@@ -30,7 +30,7 @@ class Settings(ServiceSettings):
         preparation_reuse_seconds: How long what the pool said of models and engines is taken for so; 0: it is asked for
             every execution.
         peer_timeout_seconds: For every other short call.
-        profile_timeout_seconds: For measuring one model alone.
+        profile_timeout_seconds: For measuring one model alone: minutes where it is large and the GPU made of software.
         execute_timeout_seconds: For carrying out one plan with all its iterations.
         full_pool_timeout_seconds: How long a pool that is full is come back to, at the start of a plan or a profile.
         pool_return_timeout_seconds: How long a comparison waits for a pool that stopped answering.
@@ -69,7 +69,7 @@ class Settings(ServiceSettings):
     peer_timeout_seconds: Seconds = 10.0
     prepare_timeout_seconds: Seconds = 600.0
     preparation_reuse_seconds: Annotated[float, Field(ge=0, le=3600)] = 5.0
-    profile_timeout_seconds: Seconds = 600.0
+    profile_timeout_seconds: Seconds = 3600.0
     execute_timeout_seconds: Seconds = 3600.0
     full_pool_timeout_seconds: Seconds = 300.0
     pool_return_timeout_seconds: Seconds = 15.0

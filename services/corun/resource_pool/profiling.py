@@ -85,7 +85,7 @@ async def profile(
     for setting in settings:
         first, load_time_ms = await measured(setting, run_count or FIRST_RUNS)
         parts = [first]
-        if run_count is None and (more := further_runs([run.run_time_ms for run in first.runs])):
+        while run_count is None and (more := further_runs([run.run_time_ms for part in parts for run in part.runs])):
             parts.append((await measured(setting, more))[0])
         profiles.append(_profile(setting, parts, load_time_ms))
     return profiles

@@ -58,6 +58,16 @@ async def test_what_ends_too_soon_has_no_figure(using: Callable[[float, float], 
     assert others.cores is None
 
 
+async def test_a_kernel_that_does_not_tell_leaves_no_figure(monkeypatch: pytest.MonkeyPatch) -> None:
+    def hidden() -> float:
+        raise PermissionError("/proc/stat")
+
+    monkeypatch.setattr(other_programs, "_busy_seconds", hidden)
+    async with OtherPrograms([]) as others:
+        await asyncio.sleep(0.4)
+    assert others.cores is None
+
+
 async def test_a_failure_inside_is_passed_on_and_watching_ends(using: Callable[[float, float], None]) -> None:
     using(1.0, 2.0)
     before = asyncio.all_tasks()

@@ -6,6 +6,7 @@ import asyncio
 import os
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -66,10 +67,11 @@ class OtherPrograms:
     async def _watch(self) -> None:
         begin = time.monotonic()
         await asyncio.sleep(_FIRST_SECONDS)
-        self._first = await asyncio.to_thread(self._look)
-        while True:
-            await asyncio.sleep(max(_PAUSE_SECONDS, _PAUSE_SHARE * (time.monotonic() - begin)))
-            self._last = await asyncio.to_thread(self._look)
+        with suppress(OSError, psutil.Error):  # where the kernel does not tell there is no figure
+            self._first = await asyncio.to_thread(self._look)
+            while True:
+                await asyncio.sleep(max(_PAUSE_SECONDS, _PAUSE_SHARE * (time.monotonic() - begin)))
+                self._last = await asyncio.to_thread(self._look)
 
     def _look(self) -> _Look:
         own = sum(map(processes.processor_seconds, self._mains))
