@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from corun.planning.planner import Plan, PlannedRun, make_plan
+from corun.planning.planner import Plan, PlannedRun, Stage, make_plan
 from corun.predictor.core.composition import Composition, SoloTimes, compose
 from corun.predictor.core.conditions import Conditions
 from corun.predictor.core.correction import latency_features
@@ -59,6 +59,9 @@ def predict(knowledge: Knowledge, workload: Workload, environment: Environment, 
         ModelNeverObserved: for a model without features and without observations in this place.
     """
     solo_times = remembered_solo_times(knowledge, environment.place)
+    conditions = knowledge.timeline(environment.place).now
+    # Strategies of a small workload often come to the same schedule.
+    composed: dict[tuple[tuple[Stage, ...], tuple[int, ...]], Composition] = {}
     predictions = []
     names = {model.model_name for model in workload.models}
     graphs = {name: knowledge.features[name] for name in names if name in knowledge.features}
@@ -71,7 +74,10 @@ def predict(knowledge: Knowledge, workload: Workload, environment: Environment, 
             batching_size=batching_size,
             fixed_batch=fixed_batch,
         )
-        predictions.append(predict_plan(knowledge, plan, environment, solo_times))
+        schedule = plan.stages, plan.lane_widths
+        if schedule not in composed:
+            composed[schedule] = compose(plan, environment, knowledge, solo_times, taken=conditions.taken)
+        predictions.append(_corrected(knowledge, plan, environment.place, composed[schedule], conditions))
     suggestions = suggest_profiles(knowledge, workload, environment, [each.plan for each in predictions])
     return Prediction(tuple(predictions), suggestions, knowledge.calibration(environment.place).noise)
 
@@ -90,9 +96,15 @@ def predict_plan(
     """
     conditions = conditions or knowledge.timeline(environment.place).now
     composition = compose(plan, environment, knowledge, solo_times, taken=conditions.taken)
-    adjustment = knowledge.adjustment(environment.place)
+    return _corrected(knowledge, plan, environment.place, composition, conditions)
+
+
+def _corrected(
+    knowledge: Knowledge, plan: Plan, place: Place, composition: Composition, conditions: Conditions
+) -> StrategyPrediction:
+    adjustment = knowledge.adjustment(place)
     features = latency_features(plan, composition)
-    log_factor = knowledge.correction(environment.place.platform).log_factor(features)
+    log_factor = knowledge.correction(place.platform).log_factor(features)
     log_factor += conditions.pace + adjustment.latency.log_factor(features)
     factor = math.exp(log_factor)
     peak_mb, memory_log_sigma = adjustment.memory.applied(composition.memory)
