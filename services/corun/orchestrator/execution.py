@@ -91,8 +91,9 @@ class Execution:
         )
         choice = self._choice(outlook, silence)
         self._live.emit(Event(chosen=outlook.announced(choice)))
-        async with self._steps.turn() as queue_time_ms:
-            measurement = await self._carry_out(outlook.plan_of(choice.strategy))
+        plan = outlook.plan_of(choice.strategy)
+        async with self._steps.turn((plan.SerializeToString(), self._preparation.iterations)) as queue_time_ms:
+            measurement = await self._carry_out(plan)
         result = orchestrator_pb2.ExecutionResult(
             execution_id=self._live.execution_id,
             chosen=outlook.announced(choice),

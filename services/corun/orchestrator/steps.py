@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Hashable
 from contextlib import asynccontextmanager
 
 from corun.errors import PeerUnavailable
@@ -45,14 +45,14 @@ class CommonSteps:
         self._on_queued = on_queued
 
     @asynccontextmanager
-    async def turn(self) -> AsyncIterator[float]:
-        """Holds a turn; yields the milliseconds that it waited."""
+    async def turn(self, kind: Hashable = None) -> AsyncIterator[float]:
+        """Holds a turn with work of a kind; yields the milliseconds that it waited."""
 
         def tell(waiting_count: int, place_count: int) -> None:
             self._on_queued(orchestrator_pb2.ExecutionQueued(waiting_count=waiting_count, place_count=place_count))
 
         await asyncio.shield(self._kept)
-        async with self._context.turns.turn(self._client, on_queued=tell) as waited:
+        async with self._context.turns.turn(self._client, on_queued=tell, kind=kind) as waited:
             yield waited * 1000
 
     async def look_ahead(

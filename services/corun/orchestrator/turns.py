@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Hashable
 from contextlib import asynccontextmanager
 
 from corun.orchestrator.core.fairness import FairQueue
@@ -43,16 +43,19 @@ class Turns:
         return self._queue.expected_wait_seconds()
 
     @asynccontextmanager
-    async def turn(self, client: str, *, on_queued: Callable[[int, int], None]) -> AsyncIterator[float]:
+    async def turn(
+        self, client: str, *, on_queued: Callable[[int, int], None], kind: Hashable = None
+    ) -> AsyncIterator[float]:
         """Waits for a turn and holds it; yields the seconds it waited.
 
         Args:
             client: Whose turn it is.
             on_queued: Called once with the turns that wait and the places there are, if it has to wait.
+            kind: What is done in it; None is like nothing else.
         """
         number, begin = next(self._numbers), time.monotonic()
         called = self._calls[number] = asyncio.get_running_loop().create_future()
-        self._queue.enqueue(number, client, now=begin)
+        self._queue.enqueue(number, client, now=begin, kind=kind)
         try:
             self._grant()
             waited = 0.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -95,3 +96,43 @@ def test_the_wait_that_is_expected_grows_with_those_that_wait() -> None:
     queue.place_count = 0
     queue.enqueue(2, "ada", now=4.0)
     assert queue.expected_wait_seconds() == 8.0
+
+
+def test_a_turn_that_was_slow_by_chance_is_charged_what_its_kind_of_work_takes() -> None:
+    queue, now = FairQueue(1), 0.0
+    for number in range(6):  # two clients with the same work, one second each
+        queue.enqueue(number, "ab"[number % 2], now=now, kind="work")
+        assert queue.grant(now=now) == [number]
+        now += 1.0
+        queue.leave(number, now=now)
+    queue.enqueue(6, "a", now=now, kind="work")
+    queue.enqueue(7, "b", now=now, kind="work")
+    assert queue.grant(now=now) == [6]
+    queue.enqueue(8, "a", now=now, kind="work")
+    now += 30.0  # the machine stood still
+    queue.leave(6, now=now)
+    assert queue.grant(now=now) == [7]
+    queue.enqueue(9, "b", now=now, kind="work")
+    now += 1.0
+    queue.leave(7, now=now)
+    assert queue.grant(now=now) == [8]
+
+
+def test_work_that_always_takes_long_is_charged_in_full() -> None:
+    queue, now = FairQueue(1), 0.0
+    turns = {"quick": 0, "slow": 0}
+    number = 0
+    for client in turns:
+        queue.enqueue(number, client, now=now, kind=client)
+        number += 1
+    names = {0: "quick", 1: "slow"}
+    for _ in range(110):
+        (granted,) = queue.grant(now=now)
+        client = names[granted]
+        turns[client] += 1
+        names[number] = client
+        queue.enqueue(number, client, now=now, kind=client)
+        number += 1
+        now += 10.0 if client == "slow" else 1.0
+        queue.leave(granted, now=now)
+    assert turns["quick"] == pytest.approx(100, abs=2)

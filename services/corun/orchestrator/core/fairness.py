@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from collections.abc import Hashable
+from dataclasses import dataclass, replace
 from statistics import median
 
 _REMEMBERED_TURNS = 32
+# Kinds of work whose turns are remembered, and turns of each.
+_KINDS, _TURNS_PER_KIND = 256, 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,6 +17,7 @@ class _Turn:
     number: int
     client: str
     since: float
+    kind: Hashable
 
 
 class FairQueue:
@@ -23,6 +27,9 @@ class FairQueue:
     goes first; its own turns in order of arrival. A client that comes anew starts level with the least charged one that
     is there, so that nobody saves up turns by staying away and nobody new is starved (start-time fair queueing, Goyal,
     Vin and Cheng, 1996, with the charge made by what a turn took instead of what it was expected to take).
+
+    A turn that has ended is charged no more than turns with work of its kind typically take: that the machine was slow
+    just then is not its client's doing, and clients that want the same get it equally often.
     """
 
     def __init__(self, place_count: int) -> None:
@@ -32,6 +39,7 @@ class FairQueue:
         self._attained: dict[str, float] = {}
         self._floor = 0.0
         self._recent: deque[float] = deque(maxlen=_REMEMBERED_TURNS)
+        self._taken: dict[Hashable, deque[float]] = {}
 
     @property
     def waiting_count(self) -> int:
@@ -43,12 +51,12 @@ class FairQueue:
         """Turns that hold a place."""
         return len(self._running)
 
-    def enqueue(self, number: int, client: str, *, now: float) -> None:
-        """A turn waits from now on. Numbers must be unique and grow."""
+    def enqueue(self, number: int, client: str, *, now: float, kind: Hashable = None) -> None:
+        """A turn waits from now on, with work of a kind; None is like no other. Numbers must be unique and grow."""
         self._settle(now)
         if client not in self._present():
             self._attained[client] = max(self._attained.get(client, 0.0), self._floor)
-        self._waiting[number] = _Turn(number, client, now)
+        self._waiting[number] = _Turn(number, client, now, kind)
 
     def grant(self, *, now: float) -> list[int]:
         """The turns that get the free places, the next first."""
@@ -56,7 +64,7 @@ class FairQueue:
         while self._waiting and len(self._running) < self.place_count:
             turn = min(self._waiting.values(), key=lambda each: (self._charge(each.client, now), each.number))
             del self._waiting[turn.number]
-            self._running[turn.number] = _Turn(turn.number, turn.client, now)
+            self._running[turn.number] = replace(turn, since=now)
             granted.append(turn.number)
         return granted
 
@@ -65,7 +73,7 @@ class FairQueue:
         self._waiting.pop(number, None)
         turn = self._running.pop(number, None)
         if turn is not None:
-            self._attained[turn.client] += now - turn.since
+            self._attained[turn.client] += self._worth(turn.kind, now - turn.since)
             self._recent.append(now - turn.since)
         self._settle(now)
 
@@ -75,6 +83,17 @@ class FairQueue:
         if not self._recent:
             return 1.0
         return (len(self._waiting) + 1) / max(1, self.place_count) * median(self._recent)
+
+    def _worth(self, kind: Hashable, took: float) -> float:
+        """What a turn is charged that took so long."""
+        if kind is None:
+            return took
+        taken = self._taken.pop(kind, None) or deque(maxlen=_TURNS_PER_KIND)
+        taken.append(took)
+        self._taken[kind] = taken  # as the one that was met last
+        if len(self._taken) > _KINDS:
+            del self._taken[next(iter(self._taken))]
+        return min(took, median(taken))
 
     def _charge(self, client: str, now: float) -> float:
         running = (now - each.since for each in self._running.values() if each.client == client)
