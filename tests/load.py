@@ -1,19 +1,29 @@
-"""Another program, for measurements of what it does to ours."""
+"""Other programs, for measurements of what they do to ours."""
 
 from __future__ import annotations
 
-import asyncio
+import subprocess
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+import psutil
+
+BUSY = "while True: pass"
+
+
+@contextmanager
+def program(code: str) -> Iterator[psutil.Process]:
+    """Runs Python code in a process that leads a session of its own, as a browser does, while the context is open."""
+    with subprocess.Popen([sys.executable, "-c", code], start_new_session=True) as process:
+        try:
+            yield psutil.Process(process.pid)
+        finally:
+            process.kill()
 
 
 @asynccontextmanager
 async def competing_load() -> AsyncIterator[None]:
     """A process that keeps one core busy, while the context is open."""
-    process = await asyncio.create_subprocess_exec(sys.executable, "-c", "while True: pass")
-    try:
+    with program(BUSY):
         yield
-    finally:
-        process.kill()
-        await process.wait()

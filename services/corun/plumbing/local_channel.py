@@ -55,7 +55,7 @@ class LocalChannel:
             method = f"/{service}/{name}"
             self._handlers[method] = guarded(handler, method)
 
-    def get_state(self, try_to_connect: bool = False) -> grpc.ChannelConnectivity:  # noqa: ARG002
+    def get_state(self, try_to_connect: bool = False) -> grpc.ChannelConnectivity:  # noqa: ARG002  # as grpc has it
         """It is always there."""
         return grpc.ChannelConnectivity.READY
 

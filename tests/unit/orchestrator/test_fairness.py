@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from corun.orchestrator.core.fairness import FairQueue
 
 
-def simulate(lengths: dict[str, float], *, places: int, until: float) -> dict[str, float]:
-    """Clients that always have several turns waiting; seconds that each held places."""
+def simulate(lengths: dict[str, float], *, places: int, until: float, with_kinds: bool = False) -> dict[str, float]:
+    """Clients that always have several turns waiting, each with work of its own kind where the queue is told kinds;
+    seconds that each held places."""
     queue, now, number = FairQueue(places), 0.0, 0
     owner: dict[int, str] = {}
     ends: list[tuple[float, int]] = []
@@ -22,7 +23,7 @@ def simulate(lengths: dict[str, float], *, places: int, until: float) -> dict[st
         nonlocal number
         number += 1
         owner[number] = client
-        queue.enqueue(number, client, now=now)
+        queue.enqueue(number, client, now=now, kind=client if with_kinds else None)
 
     for client in lengths:
         for _ in range(4):
@@ -119,20 +120,6 @@ def test_a_turn_that_was_slow_by_chance_is_charged_what_its_kind_of_work_takes()
 
 
 def test_work_that_always_takes_long_is_charged_in_full() -> None:
-    queue, now = FairQueue(1), 0.0
-    turns = {"quick": 0, "slow": 0}
-    number = 0
-    for client in turns:
-        queue.enqueue(number, client, now=now, kind=client)
-        number += 1
-    names = {0: "quick", 1: "slow"}
-    for _ in range(110):
-        (granted,) = queue.grant(now=now)
-        client = names[granted]
-        turns[client] += 1
-        names[number] = client
-        queue.enqueue(number, client, now=now, kind=client)
-        number += 1
-        now += 10.0 if client == "slow" else 1.0
-        queue.leave(granted, now=now)
-    assert turns["quick"] == pytest.approx(100, abs=2)
+    held = simulate({"quick": 1.0, "slow": 10.0}, places=1, until=1100.0, with_kinds=True)
+    # As many seconds each, which are ten times as many turns of the quick one.
+    assert held["quick"] == pytest.approx(held["slow"], abs=12)

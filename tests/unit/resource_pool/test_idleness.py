@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from typing import Any, cast
@@ -13,6 +11,7 @@ import pytest
 
 from corun.resource_pool.browser import idleness, processes
 from corun.resource_pool.browser.idleness import until_idle
+from tests.load import program
 
 MAIN = cast("psutil.Process", cast("Any", object()))
 BUSY_FOR_A_SECOND = "import time\nwhile time.process_time() < 1: pass\ntime.sleep(60)"
@@ -37,11 +36,8 @@ def used(monkeypatch: pytest.MonkeyPatch) -> Callable[[float, float], None]:
 @pytest.fixture
 def busy_process() -> Iterator[psutil.Process]:
     """A session of its own that uses one core for a second."""
-    with subprocess.Popen([sys.executable, "-c", BUSY_FOR_A_SECOND], start_new_session=True) as process:
-        try:
-            yield psutil.Process(process.pid)
-        finally:
-            process.kill()
+    with program(BUSY_FOR_A_SECOND) as process:
+        yield process
 
 
 async def waited(longest: float = 10.0) -> tuple[bool, float]:

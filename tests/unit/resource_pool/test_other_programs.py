@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from typing import Any, cast
@@ -14,9 +12,9 @@ import pytest
 
 from corun.resource_pool.browser import other_programs, processes
 from corun.resource_pool.browser.other_programs import OtherPrograms
+from tests.load import BUSY, program
 
 MAIN = cast("psutil.Process", cast("Any", object()))
-BUSY = "while True: pass"
 
 
 @pytest.fixture
@@ -34,11 +32,8 @@ def using(monkeypatch: pytest.MonkeyPatch) -> Callable[[float, float], None]:
 @pytest.fixture
 def busy_process() -> Iterator[psutil.Process]:
     """A session of its own that uses one core."""
-    with subprocess.Popen([sys.executable, "-c", BUSY], start_new_session=True) as process:
-        try:
-            yield psutil.Process(process.pid)
-        finally:
-            process.kill()
+    with program(BUSY) as process:
+        yield process
 
 
 @pytest.mark.parametrize(("browser", "all_together"), [(1.5, 1.5), (0.5, 1.4), (0.0, 2.0), (1.0, 0.9)])

@@ -54,7 +54,7 @@ def execution_report(
         "warmup_time_ms": measured.warmup_time_ms,
         "iteration_latencies_ms": list(measured.iteration_latencies_ms),
         "retry_count": measured.retry_count,
-        "other_programs_cores": (measured.other_programs_cores if measured.HasField("other_programs_cores") else None),
+        "other_programs_cores": measured.other_programs_cores if measured.HasField("other_programs_cores") else None,
         "validated": result.HasField("errors"),
         "recorded": result.recorded,
         "record_queued": result.record_queued,

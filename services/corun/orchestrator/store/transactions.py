@@ -76,19 +76,21 @@ class Transactions:
 
     async def close(self) -> None:
         """Carries out what waits and lets go of the file. Jobs submitted afterwards never end."""
-        if self._hand_over_at is not None:
-            self._hand_over_at.cancel()
         self._hand_over()
         self._jobs.put(None)
         await asyncio.to_thread(self._thread.join)
 
     def _schedule(self, call: Callable[[Callable[[], None]], asyncio.Handle]) -> None:
-        if self._hand_over_at is not None:
-            self._hand_over_at.cancel()
+        self._unschedule()
         self._hand_over_at = call(self._hand_over)
 
+    def _unschedule(self) -> None:
+        if self._hand_over_at is not None:
+            self._hand_over_at.cancel()
+            self._hand_over_at = None
+
     def _hand_over(self) -> None:
-        self._hand_over_at = None
+        self._unschedule()
         coming, self._coming = self._coming, []
         self._jobs.put(coming)
 
