@@ -18,7 +18,7 @@ help:
 	@echo "make check   linters and types"
 	@echo "make bench   measured speed, as ratios"
 	@echo "make loop    the predictor learns: errors of 60 random executions, and of 60 while a load comes and goes, as a picture"
-	@echo "make clients a minute of clients that want different amounts, and a stream through a proxy that cuts after 10 s"
+	@echo "make clients a minute of clients that want different amounts, one of 20 at two browsers, and a stream through a proxy that cuts after 10 s"
 	@echo "make soak    thousands of runs, after which nothing may have grown"
 
 demo: setup engines models
@@ -40,8 +40,8 @@ check: setup
 bench: setup models
 	$(BIN)/python -m tests.bench
 
-clients: setup tests/node/node_modules
-	CORUN_TEST_CLIENT_SECONDS=60 $(BIN)/pytest -s tests/wire/test_orchestrator_fairness.py
+clients: setup engines models tests/node/node_modules
+	CORUN_TEST_CLIENT_SECONDS=60 $(BIN)/pytest -s tests/wire/test_orchestrator_fairness.py tests/e2e/test_many_clients.py
 	CORUN_TEST_IDLE_SECONDS=10 $(BIN)/pytest tests/wire/test_orchestrator_proxy.py
 	CORUN_TEST_HISTORIES=120 $(BIN)/pytest --timeout 900 tests/wire/test_orchestrator_histories.py
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -13,7 +14,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from corun.errors import BrowserLost, PoolFull
-from corun.plumbing.channel import open_channel
+from corun.plumbing.channel import ATTEMPTS, open_channel
 from corun.plumbing.local_channel import LocalChannel
 from corun.plumbing.server import MAX_MESSAGE_BYTES, Server, Service
 from corun.plumbing.status import RemoteError
@@ -137,18 +138,38 @@ async def test_a_request_that_breaks_its_rules_never_reaches_the_service(connect
     assert connected.fake_predictor.refine_requests == []
 
 
-async def test_what_is_unavailable_is_asked_again_twice_as_long_as_nothing_was_answered(connected: Connected) -> None:
+async def test_what_is_unavailable_is_asked_again_thrice_as_long_as_nothing_was_answered(connected: Connected) -> None:
     gone = BrowserLost("it is gone")
     connected.fake_pool.refusals.extend([gone, gone])
     assert [event async for event in connected.pool.ExecutePlan(plan_request(), timeout=5)][-1].HasField("measured")
     assert len(connected.fake_pool.plan_requests) == 3
-    connected.fake_pool.refusals.extend([gone, gone, gone])
+    connected.fake_pool.refusals.extend([gone] * ATTEMPTS)
     setting = pool_pb2.ProfileSetting(batch_size=1, lane_width=1)
     profile = pool_pb2.ProfileModelRequest(model_name="fake-text", platform=core_pb2.PLATFORM_WASM, settings=[setting])
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await connected.pool.ProfileModel(profile, timeout=5)
     assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
-    assert len(connected.fake_pool.profile_requests) == 3
+    assert len(connected.fake_pool.profile_requests) == ATTEMPTS
+
+
+async def test_a_service_that_is_back_is_found_by_the_first_call_however_long_it_was_away() -> None:
+    predictor = FakePredictor()
+    services = [Service(PREDICTOR, predictor, add_PredictorServiceServicer_to_server)]
+    request = predictor_pb2.RecommendStrategyRequest(prediction=PREDICT)
+    port = 0
+    async with AsyncExitStack() as stack:
+        for _ in range(3):
+            server = Server(host="127.0.0.1", port=port, grace_seconds=0)
+            async with server.serving(services):
+                if port == 0:
+                    port = int(server.address.rpartition(":")[2])
+                    channel: Any = await stack.enter_async_context(open_channel(server.address))
+                await PredictorServiceStub(channel).RecommendStrategy(request, timeout=5)
+            away_until = time.monotonic() + 2.0
+            while time.monotonic() < away_until:  # so that the channel looks for it less and less often
+                with pytest.raises(grpc.aio.AioRpcError):
+                    await PredictorServiceStub(channel).RecommendStrategy(request, timeout=5)
+    assert len(predictor.recommend_requests) == 3
 
 
 async def test_a_caller_does_not_wait_for_what_a_service_does_at_the_end(connected: Connected) -> None:

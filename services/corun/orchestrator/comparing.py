@@ -157,7 +157,7 @@ class Comparison:
         )
         for is_last in (False, True):
             try:
-                async with self._steps.turn() as queue_time_ms:
+                async with self._steps.turn(contender.plan, iterations=iterations) as queue_time_ms:
                     measurement = await carry_out(
                         self._context.peers, request, lambda event: self._forward(contender, number, event, counts)
                     )

@@ -92,7 +92,7 @@ class Execution:
         choice = self._choice(outlook, silence)
         self._live.emit(Event(chosen=outlook.announced(choice)))
         plan = outlook.plan_of(choice.strategy)
-        async with self._steps.turn((plan.SerializeToString(), self._preparation.iterations)) as queue_time_ms:
+        async with self._steps.turn(plan, iterations=self._preparation.iterations) as queue_time_ms:
             measurement = await self._carry_out(plan)
         result = orchestrator_pb2.ExecutionResult(
             execution_id=self._live.execution_id,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Hashable
+import hashlib
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from corun.errors import PeerUnavailable
@@ -15,6 +16,7 @@ from corun.orchestrator.forecast import Forecast
 from corun.orchestrator.outlook import Outlook
 from corun.orchestrator.preparation import Preparation
 from corun.orchestrator.store.executions import Row
+from corun.v1 import core_pb2
 from corun.v1 import orchestrator_service_pb2 as orchestrator_pb2
 
 
@@ -45,13 +47,14 @@ class CommonSteps:
         self._on_queued = on_queued
 
     @asynccontextmanager
-    async def turn(self, kind: Hashable = None) -> AsyncIterator[float]:
-        """Holds a turn with work of a kind; yields the milliseconds that it waited."""
+    async def turn(self, plan: core_pb2.Plan | None = None, *, iterations: int = 1) -> AsyncIterator[float]:
+        """Holds a turn for iterations of a plan, or for something else; yields the milliseconds that it waited."""
 
         def tell(waiting_count: int, place_count: int) -> None:
             self._on_queued(orchestrator_pb2.ExecutionQueued(waiting_count=waiting_count, place_count=place_count))
 
         await asyncio.shield(self._kept)
+        kind = None if plan is None else _kind_of_work(plan, iterations)
         async with self._context.turns.turn(self._client, on_queued=tell, kind=kind) as waited:
             yield waited * 1000
 
@@ -84,3 +87,8 @@ class CommonSteps:
                 raise
             return Outlook(self._preparation, configuration), error
         return Outlook(self._preparation, configuration, forecast), None
+
+
+def _kind_of_work(plan: core_pb2.Plan, iterations: int) -> tuple[bytes, int]:
+    """The same for the same work; a plan may be large, so that its digest stands for it."""
+    return hashlib.sha256(plan.SerializeToString(deterministic=True)).digest(), iterations

@@ -56,6 +56,7 @@ class Turns:
         number, begin = next(self._numbers), time.monotonic()
         called = self._calls[number] = asyncio.get_running_loop().create_future()
         self._queue.enqueue(number, client, now=begin, kind=kind)
+        is_finished = False
         try:
             self._grant()
             waited = 0.0
@@ -64,9 +65,10 @@ class Turns:
                 await called
                 waited = time.monotonic() - begin
             yield waited
+            is_finished = True
         finally:
             del self._calls[number]
-            self._queue.leave(number, now=time.monotonic())
+            self._queue.leave(number, now=time.monotonic(), is_finished=is_finished)
             self._grant()
 
     def _grant(self) -> None:

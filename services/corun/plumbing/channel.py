@@ -10,7 +10,7 @@ import grpc
 from corun.plumbing.server import MAX_MESSAGE_BYTES
 
 # Only UNAVAILABLE is worth repeating blindly: the call never reached a handler or the handler said so.
-ATTEMPTS = 3
+ATTEMPTS = 4
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS, _PAUSE_FACTOR = 0.1, 1.0, 3
 _SERVICE_CONFIG = json.dumps(
     {
@@ -33,9 +33,10 @@ CHANNEL_OPTIONS: list[tuple[str, str | int]] = [
     ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
     ("grpc.service_config", _SERVICE_CONFIG),
-    # A service that was restarted is found within seconds; by default gRPC looks for it less and less often.
+    # A service that was restarted is found within the attempts of one call; by default gRPC looks for it less and less
+    # often.
     ("grpc.initial_reconnect_backoff_ms", 200),
-    ("grpc.max_reconnect_backoff_ms", 2000),
+    ("grpc.max_reconnect_backoff_ms", 500),
     ("grpc.enable_http_proxy", 0),  # else a proxy of the environment comes between us and loopback
 ]
 

@@ -99,24 +99,51 @@ def test_the_wait_that_is_expected_grows_with_those_that_wait() -> None:
     assert queue.expected_wait_seconds() == 8.0
 
 
-def test_a_turn_that_was_slow_by_chance_is_charged_what_its_kind_of_work_takes() -> None:
+def next_after_a_turn_of(seconds: float, *, asked: str, is_finished: bool = True) -> str:
+    """Two clients have had three turns each, all the same work of one second; then one more each, of which the one of
+    a took so long. Who is next, where they have asked in some order."""
     queue, now = FairQueue(1), 0.0
-    for number in range(6):  # two clients with the same work, one second each
+    for number in range(6):
         queue.enqueue(number, "ab"[number % 2], now=now, kind="work")
         assert queue.grant(now=now) == [number]
         now += 1.0
         queue.leave(number, now=now)
-    queue.enqueue(6, "a", now=now, kind="work")
-    queue.enqueue(7, "b", now=now, kind="work")
-    assert queue.grant(now=now) == [6]
-    queue.enqueue(8, "a", now=now, kind="work")
-    now += 30.0  # the machine stood still
-    queue.leave(6, now=now)
-    assert queue.grant(now=now) == [7]
-    queue.enqueue(9, "b", now=now, kind="work")
-    now += 1.0
-    queue.leave(7, now=now)
-    assert queue.grant(now=now) == [8]
+    for number, client in enumerate("ab" + asked, start=6):
+        queue.enqueue(number, client, now=now, kind="work")
+    for number, took in ((6, seconds), (7, 1.0)):
+        assert queue.grant(now=now) == [number]
+        now += took
+        queue.leave(number, now=now, is_finished=is_finished)
+    (granted,) = queue.grant(now=now)
+    return asked[granted - 8]
+
+
+@pytest.mark.parametrize("asked", ["ab", "ba"])
+@pytest.mark.parametrize("seconds", [0.01, 1.0, 30.0])
+def test_a_turn_that_was_slow_or_quick_by_chance_is_charged_what_its_kind_of_work_takes(
+    seconds: float, asked: str
+) -> None:
+    assert next_after_a_turn_of(seconds, asked=asked) == asked[0]  # they are level
+
+
+@pytest.mark.parametrize("asked", ["ab", "ba"])
+@pytest.mark.parametrize(("seconds", "expected"), [(0.5, "a"), (30.0, "b")])
+def test_a_turn_whose_work_was_not_finished_is_charged_what_it_took(seconds: float, asked: str, expected: str) -> None:
+    assert next_after_a_turn_of(seconds, asked=asked, is_finished=False) == expected
+
+
+def test_a_second_turn_is_not_charged_for_what_the_first_of_its_kind_had_to_load() -> None:
+    queue = FairQueue(1)
+    queue.enqueue(1, "first", now=0.0, kind="work")
+    queue.grant(now=0.0)
+    queue.leave(1, now=30.0)
+    for number, client in ((2, "second"), (3, "other"), (4, "second"), (5, "other")):
+        queue.enqueue(number, client, now=30.0, kind="work" if client == "second" else "other work")
+    order = []
+    for now in (30.0, 31.0, 32.0):
+        order += (granted := queue.grant(now=now))
+        queue.leave(granted[0], now=now + 1.0)
+    assert order == [2, 3, 4]
 
 
 def test_work_that_always_takes_long_is_charged_in_full() -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Hashable
 from dataclasses import dataclass, replace
-from statistics import median
+from statistics import median, median_low
 
 _REMEMBERED_TURNS = 32
 # Kinds of work whose turns are remembered, and turns of each.
-_KINDS, _TURNS_PER_KIND = 256, 15
+_KINDS, _TURNS_PER_KIND = 256, 63
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +28,8 @@ class FairQueue:
     is there, so that nobody saves up turns by staying away and nobody new is starved (start-time fair queueing, Goyal,
     Vin and Cheng, 1996, with the charge made by what a turn took instead of what it was expected to take).
 
-    A turn that has ended is charged no more than turns with work of its kind typically take: that the machine was slow
-    just then is not its client's doing, and clients that want the same get it equally often.
+    A turn that was finished is charged what turns with work of its kind typically take: that the machine was slow or
+    quick just then is not its client's doing, and clients that want the same get it equally often.
     """
 
     def __init__(self, place_count: int) -> None:
@@ -68,13 +68,15 @@ class FairQueue:
             granted.append(turn.number)
         return granted
 
-    def leave(self, number: int, *, now: float) -> None:
-        """A turn gives its place back, or waits no longer. Leaving twice is fine."""
+    def leave(self, number: int, *, now: float, is_finished: bool = True) -> None:
+        """A turn gives its place back, its work finished or not, or waits no longer. Leaving twice is fine."""
         self._waiting.pop(number, None)
         turn = self._running.pop(number, None)
         if turn is not None:
-            self._attained[turn.client] += self._worth(turn.kind, now - turn.since)
-            self._recent.append(now - turn.since)
+            took = now - turn.since
+            is_typical = is_finished and turn.kind is not None
+            self._attained[turn.client] += self._typical(turn.kind, took) if is_typical else took
+            self._recent.append(took)
         self._settle(now)
 
     def expected_wait_seconds(self) -> float:
@@ -84,16 +86,14 @@ class FairQueue:
             return 1.0
         return (len(self._waiting) + 1) / max(1, self.place_count) * median(self._recent)
 
-    def _worth(self, kind: Hashable, took: float) -> float:
-        """What a turn is charged that took so long."""
-        if kind is None:
-            return took
+    def _typical(self, kind: Hashable, took: float) -> float:
+        """What turns with work of a kind take, the one that has just ended among them."""
         taken = self._taken.pop(kind, None) or deque(maxlen=_TURNS_PER_KIND)
         taken.append(took)
         self._taken[kind] = taken  # as the one that was met last
         if len(self._taken) > _KINDS:
             del self._taken[next(iter(self._taken))]
-        return min(took, median(taken))
+        return median_low(taken)  # the first of a kind had more to load: the second is not charged for it
 
     def _charge(self, client: str, now: float) -> float:
         running = (now - each.since for each in self._running.values() if each.client == client)
