@@ -42,7 +42,7 @@ SHORT, LONG = 12, 60
 LOADED_PART = 0.75
 COMPARISONS = 12
 DEFAULTS = Configuration(batching_size=2)
-NOISE_WORKLOADS, NOISE_RUNS = 3, 6
+NOISE_WORKLOADS, NOISE_RUNS = 5, 5
 # What a sum of noise may add to the error of a predictor that knows everything.
 ABOVE_NOISE = 1.3
 
@@ -100,15 +100,18 @@ async def looped(client: AsyncClient, draw_from: random.Random, count: int, *, w
 
 
 async def noise_floor(client: AsyncClient, draw_from: random.Random) -> float:
-    """Mean deviation of repeated runs of a workload from their median: no prediction is better for long."""
-    deviations = []
-    for _ in range(NOISE_WORKLOADS):
-        models = workload(draw_from)
-        reports = [await client.execute(models=models, platform="wasm", strategy="parallel") for _ in range(NOISE_RUNS)]
-        latencies = [report["actual_latency"] for report in reports]
-        middle = statistics.median(latencies)
-        deviations += [abs(each - middle) / each for each in latencies]
-    return statistics.fmean(deviations)
+    """Mean error that medians of repeats would have as predictions of single runs: no prediction is better for long.
+
+    They run as they do in the loop: under the strategy that is chosen at first, with others between.
+    """
+    drawn = [workload(draw_from) for _ in range(NOISE_WORKLOADS)]
+    first = [await client.execute(models=models, platform="wasm") for models in drawn]
+    latencies = [[report["actual_latency"]] for report in first]
+    for _ in range(NOISE_RUNS - 1):
+        for models, report, own in zip(drawn, first, latencies, strict=True):
+            again = await client.execute(models=models, platform="wasm", strategy=report["execution_strategy"])
+            own.append(again["actual_latency"])
+    return statistics.fmean(abs(each - statistics.median(own)) / each for own in latencies for each in own)
 
 
 def _refinement(version: str) -> str:

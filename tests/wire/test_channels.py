@@ -138,7 +138,7 @@ async def test_a_request_that_breaks_its_rules_never_reaches_the_service(connect
     assert connected.fake_predictor.refine_requests == []
 
 
-async def test_what_is_unavailable_is_asked_again_thrice_as_long_as_nothing_was_answered(connected: Connected) -> None:
+async def test_what_is_unavailable_is_asked_again_twice_as_long_as_nothing_was_answered(connected: Connected) -> None:
     gone = BrowserLost("it is gone")
     connected.fake_pool.refusals.extend([gone, gone])
     assert [event async for event in connected.pool.ExecutePlan(plan_request(), timeout=5)][-1].HasField("measured")

@@ -10,8 +10,8 @@ import grpc
 from corun.plumbing.server import MAX_MESSAGE_BYTES
 
 # Only UNAVAILABLE is worth repeating blindly: the call never reached a handler or the handler said so.
-ATTEMPTS = 4
-_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS, _PAUSE_FACTOR = 0.1, 1.0, 3
+ATTEMPTS = 3
+_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS, _PAUSE_FACTOR = 0.2, 1.0, 2
 _SERVICE_CONFIG = json.dumps(
     {
         "methodConfig": [
@@ -36,7 +36,7 @@ CHANNEL_OPTIONS: list[tuple[str, str | int]] = [
     # A service that was restarted is found within the attempts of one call; by default gRPC looks for it less and less
     # often.
     ("grpc.initial_reconnect_backoff_ms", 200),
-    ("grpc.max_reconnect_backoff_ms", 500),
+    ("grpc.max_reconnect_backoff_ms", 250),
     ("grpc.enable_http_proxy", 0),  # else a proxy of the environment comes between us and loopback
 ]
 
