@@ -214,9 +214,12 @@ def test_a_large_tensor_of_another_size_than_announced_is_refused(size: int) -> 
         reader.feed(bytes(size))
 
 
-@given(st.dictionaries(st.sampled_from("xyz"), tensors, min_size=1, max_size=3), st.data())
-def test_a_frame_that_is_cut_short_is_refused(sent: dict[str, Array], data: st.DataObject) -> None:
+@given(st.dictionaries(st.sampled_from("xyz"), tensors, min_size=1, max_size=3), st.floats(0, 1, exclude_max=True))
+@example({"x": np.zeros((), np.float32)}, 16 / 40)  # so many words of zeros are a frame without anything
+def test_a_frame_that_is_cut_short_is_never_taken_for_the_whole(sent: dict[str, Array], share: float) -> None:
     (whole,) = map(bytes, encode({"id": 1}, sent))
-    cut = data.draw(st.integers(0, len(whole) - 1))
-    with pytest.raises(ValueError, match=r"."):
-        FrameReader().feed(whole[:cut])
+    try:
+        frame = FrameReader().feed(whole[: int(share * len(whole))])
+    except ValueError:
+        return
+    assert frame is None or frame.tensors.keys() < sent.keys()
