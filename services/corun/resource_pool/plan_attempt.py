@@ -32,6 +32,9 @@ _WARM_GAIN = 0.05
 _WARM_STEADY_RUNS = 2
 _WARM_RUNS_MOST = 10
 _WARM_SECONDS = 15.0
+# While browsers become idle, threads sleep and caches lose what runs need: the next pass over a plan of short runs is
+# up to twice as slow, which is nothing to a pass as long as this.
+_LONG_PASS_MS = 5000.0
 # Where a browser never becomes idle it is measured as it is.
 _LONGEST_UNTIL_IDLE_SECONDS = 60.0
 
@@ -174,37 +177,41 @@ class Attempt:
             for at, batch, model in self._distinct_batches(copy)
             if batch.tensors is not None or batch.slot not in at.lane.warm_slots
         ]
+        pass_ms = 0.0
         for at, batch, model in cold:
             if has_session_per_shape(model, at.lane.platform):
                 at.lane.shapes.add(batch.slot)
             # What a caller brings is not made to wait: it is there for its outputs.
             at.lane.settled &= batch.tensors is not None
-            await self._warm(at, batch, model)
+            pass_ms += await self._warm(at, batch, model)
         lanes = {at.lane for copy in copies for at in copy.lanes}
         old_enough = max(lane.opened_at for lane in lanes) + self.order.rules.settle_seconds
         passes = 0
         while passes < self.order.warmup_iterations or time.monotonic() < old_enough:
             await self._pass(copies)
             passes += 1
-        await self._settle(lanes)
+        if await self._settle(lanes) and pass_ms < _LONG_PASS_MS:
+            await self._pass(copies)
         return bool(cold or passes)
 
-    async def _settle(self, lanes: Collection[Lane]) -> None:
-        """Waits until the browsers have compiled what was warmed up in these lanes."""
+    async def _settle(self, lanes: Collection[Lane]) -> bool:
+        """Waits until the browsers have compiled what was warmed up in these lanes; False where they had before."""
         if not self.order.rules.settle_seconds or all(lane.settled for lane in lanes):
-            return
+            return False
         self.lease.renew(_LONGEST_UNTIL_IDLE_SECONDS)
         mains = [connection.main_process for connection in self.lease.connections]
         if not await until_idle(mains, longest_seconds=_LONGEST_UNTIL_IDLE_SECONDS):
             _log.warning("a browser is measured though it is busy", waited_seconds=_LONGEST_UNTIL_IDLE_SECONDS)
         for lane in lanes:
             lane.settled = True
+        return True
 
     async def _pass(self, copies: list[_Copy]) -> None:
         for number in range(len(self.split.plan.stages)):
             await _together(*(self._run_stage(copy, number) for copy in copies))
 
-    async def _warm(self, at: LeasedLane, batch: Batch, model: Model) -> None:
+    async def _warm(self, at: LeasedLane, batch: Batch, model: Model) -> float:
+        """Runs a batch until it is as fast as it gets; gives how long that takes, milliseconds."""
         begin, best, steady = time.perf_counter(), float("inf"), 0
         for _ in range(_WARM_RUNS_MOST):
             reply = await self.preparation.run(at, model.name, slot=batch.slot)
@@ -213,6 +220,7 @@ class Attempt:
             if steady == _WARM_STEADY_RUNS or time.perf_counter() - begin > _WARM_SECONDS:
                 break
         at.lane.warm_slots.add(batch.slot)
+        return best
 
     def _distinct_batches(self, copy: _Copy) -> list[tuple[LeasedLane, Batch, Model]]:
         found = {}
