@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import psutil
 
+# Keeps one core busy.
 BUSY = "while True: pass"
 
 
@@ -20,10 +21,3 @@ def program(code: str) -> Iterator[psutil.Process]:
             yield psutil.Process(process.pid)
         finally:
             process.kill()
-
-
-@asynccontextmanager
-async def competing_load() -> AsyncIterator[None]:
-    """A process that keeps one core busy, while the context is open."""
-    with program(BUSY):
-        yield

@@ -47,7 +47,7 @@ from corun.predictor.executions import execution_of, report_of
 from corun.v1 import predictor_service_pb2 as predictor_pb2
 from corun_client import connect_async
 from tests.bench.recording import as_dict, told_meanwhile, write
-from tests.load import competing_load
+from tests.load import BUSY, program
 
 MODELS = ("all-minilm-l6-v2", "efficientnet-lite0", "moonshine-tiny", "paraphrase-minilm-l3-v2")
 PLATFORM = "wasm"
@@ -226,7 +226,7 @@ async def measured(site: Site, told: Told, state: Path, snapshot: Path) -> list[
     quiet = await phase_of(QUIET, site, site, told, generator)
     shutil.copytree(state, snapshot)
     async with fixed_version(site, snapshot) as fixed:
-        async with competing_load():
+        with program(BUSY):
             loaded = await phase_of(LOADED, site, fixed, told, generator)
         after = await phase_of(QUIET_AGAIN, site, fixed, told, generator)
     return [quiet, loaded, after]

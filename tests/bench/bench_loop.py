@@ -31,7 +31,7 @@ from corun.v1 import core_pb2
 from corun.v1 import validator_service_pb2 as validator_pb2
 from corun_client.async_client import AsyncClient, connect_async
 from tests.bench.loop_curve import Curve, draw
-from tests.load import competing_load
+from tests.load import BUSY, program
 
 MODELS = ("paraphrase-minilm-l3-v2", "silero-vad", "pp-ocr-cls", "efficientnet-lite0")
 # Quick ones, for comparisons: each runs its workload nine times.
@@ -90,7 +90,7 @@ async def looped(client: AsyncClient, draw_from: random.Random, count: int, *, w
     beside_load = round(third * LOADED_PART)
     loop = Loop(loaded=(third + 1, third + beside_load + 1) if with_load else None)
     for size, loaded in ((third, False), (beside_load, with_load), (count - third - beside_load, False)):
-        async with competing_load() if loaded else nullcontext():
+        with program(BUSY) if loaded else nullcontext():
             for _ in range(size):
                 await executed(client, workload(draw_from), loop)
         beside = " beside a competing load" if loaded else ""

@@ -12,7 +12,7 @@ from corun.resource_pool.config import Settings
 from corun.v1 import core_pb2
 from corun.v1 import resource_pool_service_pb2 as messages
 from tests.browser.running import serve_pool
-from tests.load import competing_load
+from tests.load import BUSY, program
 
 if TYPE_CHECKING:
     from corun.v1.resource_pool_service_pb2_grpc import ResourcePoolServiceAsyncStub  # exists in the stubs only
@@ -86,7 +86,7 @@ async def test_a_sequential_plan_runs_one_after_another_in_one_lane(pool: Resour
 
 async def test_a_program_beside_a_plan_is_seen(pool: ResourcePoolServiceAsyncStub) -> None:
     plan = request(sequential((TEXT, 4)), iterations=20)
-    async with competing_load():
+    with program(BUSY):
         (*_, beside) = await carry_out(pool, plan)
     (*_, alone) = await carry_out(pool, plan)
     assert beside.measured.HasField("other_programs_cores")

@@ -7,7 +7,7 @@ import os
 from contextlib import AsyncExitStack
 
 from tests.faults.faulty_pool import FaultyPool, need, real
-from tests.load import competing_load
+from tests.load import BUSY, program
 
 ROUNDS = 8
 LANES = 2
@@ -21,7 +21,7 @@ async def test_lanes_with_threads_come_up_beside_programs_that_take_every_core(p
         )
         connection = real(lease.connections[0])
         for _ in range(os.cpu_count() or 1):
-            await stack.enter_async_context(competing_load())
+            stack.enter_context(program(BUSY))
         for _ in range(ROUNDS):
             lease.renew(60)
             async with asyncio.timeout(pool.bound(COMES_UP)):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -26,6 +26,7 @@ from corun.v1.resource_pool_service_pb2_grpc import ResourcePoolServiceStub, add
 from corun.v1.validator_service_pb2_grpc import ValidatorServiceStub
 from tests.fakes.fake_predictor import FakePredictor, not_better
 from tests.fakes.fake_resource_pool import FakeResourcePool
+from tests.faults.service_process import free_port
 from tests.until import until
 
 PREDICTOR, POOL = "corun.v1.PredictorService", "corun.v1.ResourcePoolService"
@@ -156,19 +157,16 @@ async def test_a_service_that_is_back_is_found_by_the_first_call_however_long_it
     predictor = FakePredictor()
     services = [Service(PREDICTOR, predictor, add_PredictorServiceServicer_to_server)]
     request = predictor_pb2.RecommendStrategyRequest(prediction=PREDICT)
-    port = 0
-    async with AsyncExitStack() as stack:
+    port = free_port()
+    async with open_channel(f"127.0.0.1:{port}") as channel:
+        stub: Any = PredictorServiceStub(channel)
         for _ in range(3):
-            server = Server(host="127.0.0.1", port=port, grace_seconds=0)
-            async with server.serving(services):
-                if port == 0:
-                    port = int(server.address.rpartition(":")[2])
-                    channel: Any = await stack.enter_async_context(open_channel(server.address))
-                await PredictorServiceStub(channel).RecommendStrategy(request, timeout=5)
+            async with Server(host="127.0.0.1", port=port, grace_seconds=0).serving(services):
+                await stub.RecommendStrategy(request, timeout=5)
             away_until = time.monotonic() + 2.0
             while time.monotonic() < away_until:  # so that the channel looks for it less and less often
                 with pytest.raises(grpc.aio.AioRpcError):
-                    await PredictorServiceStub(channel).RecommendStrategy(request, timeout=5)
+                    await stub.RecommendStrategy(request, timeout=5)
     assert len(predictor.recommend_requests) == 3
 
 

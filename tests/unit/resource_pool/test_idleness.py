@@ -12,6 +12,7 @@ import pytest
 from corun.resource_pool.browser import idleness, processes
 from corun.resource_pool.browser.idleness import until_idle
 from tests.load import program
+from tests.until import until
 
 MAIN = cast("psutil.Process", cast("Any", object()))
 BUSY_FOR_A_SECOND = "import time\nwhile time.process_time() < 1: pass\ntime.sleep(60)"
@@ -75,8 +76,5 @@ async def test_it_does_not_wait_for_ever(used: Callable[[float, float], None]) -
     assert 0.4 <= took < 1.5
 
 
-def test_the_work_of_real_processes_is_counted(busy_process: psutil.Process) -> None:
-    deadline = time.monotonic() + 60.0
-    while processes.processor_seconds(busy_process) < 0.9:  # counted in hundredths
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+async def test_the_work_of_real_processes_is_counted(busy_process: psutil.Process) -> None:
+    await until(lambda: processes.processor_seconds(busy_process) >= 0.9, within=60.0)  # counted in hundredths
