@@ -42,15 +42,26 @@ SHORT, LONG = 12, 60
 LOADED_PART = 0.75
 COMPARISONS = 12
 DEFAULTS = Configuration(batching_size=2)
-NOISE_WORKLOADS, NOISE_RUNS = 5, 5
+# Of the last third every second workload is run so often in all: a median of few is too near to each of them.
+NOISE_EVERY, NOISE_RUNS = 2, 9
 # What a sum of noise may add to the error of a predictor that knows everything.
 ABOVE_NOISE = 1.3
 
 
+@dataclass(frozen=True, slots=True)
+class Executed:
+    """What was executed, and how long that took, milliseconds."""
+
+    models: Sequence[dict[str, object]]
+    strategy: str
+    latency_ms: float
+
+
 @dataclass(slots=True)
 class Loop:
-    """What one loop measured: errors of latency in order, and the predictor's version of each."""
+    """What one loop executed, in order; errors of latency, and the predictor's version of each."""
 
+    executions: list[Executed] = field(default_factory=list)
     errors: list[float] = field(default_factory=list)
     versions: list[str] = field(default_factory=list)
     loaded: tuple[int, int] | None = None
@@ -79,6 +90,7 @@ async def executed(client: AsyncClient, models: Sequence[dict[str, object]], int
     """One automatic execution, and how far its prediction was off."""
     report = await client.execute(models=models, platform="wasm")
     assert report["validated"], report["warnings"]
+    into.executions.append(Executed(models, report["execution_strategy"], report["actual_latency"]))
     into.errors.append(report["error_rates"]["latency"])
     into.versions.append(report["predictor_version"])
 
@@ -99,17 +111,15 @@ async def looped(client: AsyncClient, draw_from: random.Random, count: int, *, w
     return loop
 
 
-async def noise_floor(client: AsyncClient, draw_from: random.Random) -> float:
+async def noise_floor(client: AsyncClient, executions: Sequence[Executed]) -> float:
     """Mean error that medians of repeats would have as predictions of single runs: no prediction is better for long.
 
-    They run as they do in the loop: under the strategy that is chosen at first, with others between.
+    They are repeated as they were in the loop, each with all others between.
     """
-    drawn = [workload(draw_from) for _ in range(NOISE_WORKLOADS)]
-    first = [await client.execute(models=models, platform="wasm") for models in drawn]
-    latencies = [[report["actual_latency"]] for report in first]
+    latencies = [[each.latency_ms] for each in executions]
     for _ in range(NOISE_RUNS - 1):
-        for models, report, own in zip(drawn, first, latencies, strict=True):
-            again = await client.execute(models=models, platform="wasm", strategy=report["execution_strategy"])
+        for each, own in zip(executions, latencies, strict=True):
+            again = await client.execute(models=each.models, platform="wasm", strategy=each.strategy)
             own.append(again["actual_latency"])
     return statistics.fmean(abs(each - statistics.median(own)) / each for own in latencies for each in own)
 
@@ -172,7 +182,8 @@ async def loop(count: int, *, with_load: bool) -> tuple[Loop, float]:
     draw_from = random.Random(11)
     async with fresh_services() as (_, client):
         measured = await looped(client, draw_from, count, with_load=with_load)
-        noise = await noise_floor(client, draw_from)
+        last_third = measured.executions[-(count // 3) :]
+        noise = await noise_floor(client, last_third[::NOISE_EVERY])
         await _tell_record(client)
     return measured, noise
 

@@ -8,6 +8,7 @@ import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from corun.plumbing.channel import open_channel
@@ -20,6 +21,11 @@ if TYPE_CHECKING:
     from corun.v1.resource_pool_service_pb2_grpc import ResourcePoolServiceAsyncStub  # exists in the stubs only
 
 _START_SECONDS, _END_SECONDS = 60, 20
+
+
+def settled_settings(models_folder: Path | None = None) -> Settings:
+    """Of a pool with one browser, whose figures are worth a comparison: nothing is compiled beside a plan."""
+    return Settings(max_connections=1, core_count=2, models_folder=models_folder, settle_seconds=1)
 
 
 @asynccontextmanager

@@ -11,7 +11,7 @@ import pytest
 from corun.resource_pool.config import Settings
 from corun.v1 import core_pb2
 from corun.v1 import resource_pool_service_pb2 as messages
-from tests.browser.running import serve_pool
+from tests.browser.running import serve_pool, settled_settings
 from tests.load import BUSY, program
 
 if TYPE_CHECKING:
@@ -111,6 +111,14 @@ async def test_a_second_run_of_the_same_plan_finds_its_models_loaded(pool: Resou
     assert all(each.already_loaded for each in loaded)
 
 
+async def test_the_largest_model_is_loaded_first_for_what_that_takes_is_room_for_the_others() -> None:
+    async with serve_pool(Settings(max_connections=1, core_count=2)) as pool:
+        events = await carry_out(pool, request(sequential((AUDIO, 1), (IMAGE, 1), (TEXT, 1))))
+    loaded = [event.model_loaded for event in events if event.WhichOneof("event") == "model_loaded"]
+    assert not any(each.already_loaded for each in loaded)
+    assert [each.model_name for each in loaded] == [TEXT, IMAGE, AUDIO]
+
+
 async def test_webgpu_runs_and_says_that_its_adapter_is_software_where_it_is(
     pool: ResourcePoolServiceAsyncStub,
 ) -> None:
@@ -143,7 +151,7 @@ async def test_closing_the_pool_leaves_no_browser_process() -> None:
 
 
 async def test_the_memory_of_a_plan_does_not_contain_that_of_the_plan_before_it() -> None:
-    async with serve_pool(Settings(max_connections=1, core_count=2)) as pool:
+    async with serve_pool(settled_settings()) as pool:
         alone = (await carry_out(pool, request(sequential((AUDIO, 1)))))[-1].measured.performance.memory_mb
         await carry_out(pool, request(sequential((TEXT, 4))))
         after = (await carry_out(pool, request(sequential((AUDIO, 1)))))[-1].measured.performance.memory_mb

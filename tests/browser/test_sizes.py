@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from corun.resource_pool.config import Settings
 from corun.resource_pool.models.graphs.bert import bert_graph
-from tests.browser.running import serve_pool
+from tests.browser.running import serve_pool, settled_settings
 from tests.browser.test_execution import carry_out, request, sequential
 
 
@@ -18,7 +17,7 @@ def write_models(folder: Path) -> None:
 
 async def test_latency_moves_with_the_batch_and_with_the_model_and_repeats_differ_by_noise(tmp_path: Path) -> None:
     write_models(tmp_path)
-    async with serve_pool(Settings(max_connections=1, core_count=2, models_folder=tmp_path)) as pool:
+    async with serve_pool(settled_settings(models_folder=tmp_path)) as pool:
 
         async def latencies(model_name: str, batch_size: int) -> list[float]:
             events = await carry_out(pool, request(sequential((model_name, batch_size)), iterations=5))
@@ -44,7 +43,7 @@ async def test_a_plan_weighs_no_copy_of_a_models_file(tmp_path: Path) -> None:
     more_mb = (vocabularies["many-words"] - vocabularies["few-words"]) * width * 4 / 1e6
     memory_mb = {}
     for name in vocabularies:
-        async with serve_pool(Settings(max_connections=1, core_count=2, models_folder=tmp_path)) as pool:
+        async with serve_pool(settled_settings(models_folder=tmp_path)) as pool:
             events = await carry_out(pool, request(sequential((name, 1))))
             memory_mb[name] = events[-1].measured.performance.memory_mb
     copies = (memory_mb["many-words"] - memory_mb["few-words"]) / more_mb

@@ -150,8 +150,9 @@ class Attempt:
                 if copy.lanes[number].connection is own:
                     for name in sorted(need.model_names):
                         wanted.setdefault(name, []).append((number, copy.lanes[number]))
-        for name, places in wanted.items():
-            await _together(*(self._load(name, number, at) for number, at in places))
+        # A lane's memory never shrinks: what loading the largest has taken is room for the others after it.
+        for name in sorted(wanted, key=lambda name: self.order.models[name].size_bytes, reverse=True):
+            await _together(*(self._load(name, number, at) for number, at in wanted[name]))
         for copy in copies:
             for at, batch, model in self._distinct_batches(copy):
                 if at.connection is own and (batch.tensors is not None or batch.slot not in at.lane.slots):

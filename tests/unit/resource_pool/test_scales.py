@@ -10,6 +10,7 @@ import psutil
 import pytest
 
 from corun.resource_pool.browser import scales as scales_module
+from corun.resource_pool.browser.memory import MemorySampler
 from corun.resource_pool.browser.scales import Scales
 
 MB = 1_000_000
@@ -109,3 +110,14 @@ def test_what_is_counted_without_weighing_is_what_is_followed_or_nothing(holder:
     assert holder.scales.counted() is not None
     holder.hold("child", 20 * MB)
     assert holder.scales.counted() is None
+
+
+async def test_what_grew_before_a_plan_is_weighed_before_it_begins_and_is_no_sample_of_it(holder: Holder) -> None:
+    idle = holder.scales.weigh()
+    holder.hold("own", 40 * MB)
+    async with MemorySampler([holder.scales], interval_seconds=10) as sampler:
+        assert holder.scales.counted() is not None
+        holder.hold("own", 20 * MB)
+    peak = sampler.peak_over(idle / MB)
+    assert peak.peak_mb == pytest.approx(20, abs=0.25)
+    assert peak.sample_count == 1

@@ -35,6 +35,9 @@ class MemorySampler:
         self._times: list[float] = []
 
     async def __aenter__(self) -> Self:
+        # What has changed since it was last weighed is weighed now: beside the plan, that would slow it down.
+        if self._counted() is None:
+            await asyncio.to_thread(self._followed)
         self._pause_for(self._interval_seconds)
         return self
 
@@ -45,9 +48,9 @@ class MemorySampler:
             self._pause.cancel()
         self._pause = None
         begin = time.monotonic()
-        sizes = [size for each in self._scales if (size := each.counted()) is not None]
-        if len(sizes) == len(self._scales):
-            self._note(sum(sizes), begin)
+        size = self._counted()
+        if size is not None:
+            self._note(size, begin)
         else:
             await asyncio.shield(asyncio.to_thread(self._sample))
         if self._sampling is not None:
@@ -73,8 +76,15 @@ class MemorySampler:
     def _sample(self) -> float:
         """Takes a sample; gives back the seconds it took."""
         begin = time.monotonic()
-        self._note(sum(each.follow() for each in self._scales), begin)
+        self._note(self._followed(), begin)
         return time.monotonic() - begin
+
+    def _followed(self) -> int:
+        return sum(each.follow() for each in self._scales)
+
+    def _counted(self) -> int | None:
+        sizes = [size for each in self._scales if (size := each.counted()) is not None]
+        return sum(sizes) if len(sizes) == len(self._scales) else None
 
     def _note(self, size: int, begin: float) -> None:
         self._peak_bytes = max(self._peak_bytes, size)
