@@ -8,9 +8,6 @@ STAMP := $(VENV)/installed
 BROWSERLESS := tests/unit $(filter-out %_fairness.py,$(wildcard tests/wire/test_*.py)) tests/checks/test_estimators.py \
 		tests/faults/test_check_process.py \
 		tests/faults/test_orchestrator_kill.py $(wildcard tests/faults/test_validator_*.py)
-# Tests of what browsers measure, of who gets how much of them, and of what is left when services die: nothing else may run.
-ALONE := tests/browser/test_execution.py tests/browser/test_sizes.py tests/e2e tests/wire/test_orchestrator_fairness.py \
-		$(patsubst %,tests/faults/test_%.py,busy_cores overload queue pool_kill service_killed services_killed)
 MODELS := bert-base-uncased:4,vit-base-patch16-224:1,whisper-tiny:1
 
 .PHONY: help setup engines models demo test check bench loop clients soak format clean
@@ -29,8 +26,7 @@ demo: setup engines models
 
 test: setup engines models tests/node/node_modules
 	$(BIN)/pytest --numprocesses auto $(BROWSERLESS)
-	$(BIN)/pytest --numprocesses auto --dist loadfile $(addprefix --ignore ,$(BROWSERLESS) $(ALONE))
-	$(BIN)/pytest $(ALONE)
+	$(BIN)/pytest $(addprefix --ignore ,$(BROWSERLESS))
 
 check: setup
 	$(BIN)/ruff format --check .
