@@ -74,8 +74,16 @@ class Loop:
 
     def third(self, number: int) -> float:
         """Mean error of the first, second or last third (0, 1 or 2)."""
-        size = len(self.errors) // 3
-        return statistics.fmean(self.errors[number * size : (number + 1) * size])
+        return statistics.fmean(self.errors[self._third(number)])
+
+    @property
+    def repeatable(self) -> list[Executed]:
+        """Of the last third, what is run again for its noise."""
+        return self.executions[self._third(2)][::NOISE_EVERY]
+
+    def _third(self, number: int) -> slice:
+        size = len(self.executions) // 3
+        return slice(number * size, (number + 1) * size)
 
 
 def workload(draw_from: random.Random, names: Sequence[str] = MODELS, most: int = 5) -> list[dict[str, object]]:
@@ -182,8 +190,7 @@ async def loop(count: int, *, with_load: bool) -> tuple[Loop, float]:
     draw_from = random.Random(11)
     async with fresh_services() as (_, client):
         measured = await looped(client, draw_from, count, with_load=with_load)
-        last_third = measured.executions[-(count // 3) :]
-        noise = await noise_floor(client, last_third[::NOISE_EVERY])
+        noise = await noise_floor(client, measured.repeatable)
         await _tell_record(client)
     return measured, noise
 
